@@ -1,0 +1,126 @@
+/*
+ * block.c - small or large, ordinary or interrupted: who serves a call.
+ */
+#include "block.h"
+
+#include "cache.h"
+#include "emergency.h"
+#include "large.h"
+#include "misuse.h"
+#include "shard.h"
+#include "slow.h"
+#include "span.h"
+
+/*
+ * Threads that will never have rseq go to their shard directly: for them it is
+ * the fast path. They need no slow.h: a shard's operation guards itself.
+ */
+static inline bool
+on_fallback(void)
+{
+	return pcm_rseq_armed == NULL && pcm_rseq_denied();
+}
+
+static void *
+alloc(size_t nbytes, size_t align, bool *zeroed)
+{
+	unsigned class = align <= PCM_MIN_ALIGN && nbytes <= PCM_SMALL_MAX ?
+		pcm_size_class_of(nbytes) :
+		pcm_size_class_of_aligned(nbytes, align);
+
+	if (class == 0)
+		return pcm_large_alloc(nbytes, align, zeroed);
+	return pcm_cache_alloc(class);
+}
+
+void *
+pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed)
+{
+	void *p;
+
+	if (zeroed != NULL)
+		*zeroed = false;
+	if (nbytes <= PCM_SMALL_MAX && align <= PCM_MIN_ALIGN &&
+	    on_fallback() && pcm_shard_pop(pcm_size_class_of(nbytes), &p))
+		return p;
+	if (PCM_UNLIKELY(nbytes > PTRDIFF_MAX))
+		return NULL;
+	if (!pcm_slow_enter())
+		return pcm_emergency_alloc(nbytes, align);
+	p = alloc(nbytes, align, zeroed);
+	pcm_slow_leave();
+	return p;
+}
+
+/* The span that p is a block of; diagnoses what is none. */
+static struct pcm_span *
+span_of_block(const char *function, const void *p)
+{
+	struct pcm_span *span = pcm_pagemap_span(p);
+
+	if (PCM_UNLIKELY(span == NULL))
+		pcm_misuse(function, p, PCM_MISUSE_NEVER_ALLOCATED);
+	if (PCM_UNLIKELY(!pcm_span_is_block(span, p)))
+		pcm_misuse(function, p, PCM_MISUSE_INTERIOR);
+	if (PCM_UNLIKELY(span->kind == PCM_SPAN_CACHED))
+		pcm_misuse(function, p, PCM_MISUSE_ALREADY_FREE);
+	return span;
+}
+
+void
+pcm_block_free(void *p)
+{
+	unsigned class = pcm_pagemap_class(p);
+	struct pcm_span *span;
+
+	if (class != 0) {
+		pcm_cache_free(class, p);
+		return;
+	}
+	span = span_of_block("free", p);
+	if (span->kind == PCM_SPAN_EMERGENCY)
+		pcm_emergency_free(span);
+	else
+		pcm_large_free(span);
+}
+
+void
+pcm_block_release(void *p)
+{
+	unsigned class = pcm_pagemap_class(p);
+
+	if (p == NULL)
+		return;
+	if (class == 0)
+		(void)span_of_block("free", p); /* diagnosed outside of locks */
+	else if (on_fallback() && pcm_shard_push(class, p))
+		return;
+	if (!pcm_slow_enter()) {
+		pcm_emergency_defer(p);
+		return;
+	}
+	pcm_block_free(p);
+	pcm_slow_leave();
+}
+
+size_t
+pcm_block_size(const char *function, const void *p)
+{
+	return pcm_span_block_size(span_of_block(function, p));
+}
+
+void *
+pcm_block_resize(void *p, size_t nbytes)
+{
+	struct pcm_span *span = pcm_pagemap_span(p);
+	void *result;
+
+	if (span->kind != PCM_SPAN_LARGE && span->kind != PCM_SPAN_MAPPING)
+		return NULL;
+	if (nbytes <= PCM_SMALL_MAX || nbytes > PTRDIFF_MAX ||
+	    !pcm_slow_enter())
+		return NULL;
+	result = pcm_large_resize(span, nbytes);
+	pcm_slow_leave();
+	return result;
+}

@@ -1,0 +1,71 @@
+/*
+ * block.h - allocate and free any block: what every entry point comes down to.
+ *
+ * The functions named _fast are one table look-up and one section. The others
+ * are correct in any context: before set-up, in signal handlers, in vfork
+ * children. None touches errno.
+ */
+#ifndef PCM_BLOCK_H
+#define PCM_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compiler.h"
+#include "pagemap.h"
+#include "percpu.h"
+#include "size_class.h"
+
+/* What every block is aligned to, if it is larger than 8 bytes. */
+#define PCM_MIN_ALIGN ((size_t)16)
+
+PCM_ALWAYS_INLINE bool
+pcm_block_alloc_fast(size_t nbytes, void **p)
+{
+	return PCM_LIKELY(nbytes <= PCM_SMALL_MAX) &&
+		PCM_LIKELY(pcm_percpu_pop_fast(pcm_size_class_of(nbytes), p));
+}
+
+/*
+ * Class 0 (p is NULL, large, or not ours) has a stack that is always full, so
+ * that it needs no test of its own.
+ */
+PCM_ALWAYS_INLINE bool
+pcm_block_free_fast(void *p)
+{
+	return PCM_LIKELY(pcm_percpu_push_fast(pcm_pagemap_class(p), p));
+}
+
+/*
+ * pcm_block_alloc() - a block of at least nbytes.
+ *
+ * align	a power of two
+ * zeroed	if not NULL: set to true if every byte is known to read as 0
+ *
+ * Returns NULL if nbytes > PTRDIFF_MAX or the system has no memory.
+ */
+void *pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed);
+
+/*
+ * pcm_block_release() - free a block, for free(): NULL is nothing; what is no
+ * block aborts with a diagnostic.
+ */
+void pcm_block_release(void *p);
+
+/* Frees a block; called within the slow path (pcm_slow_enter()). */
+void pcm_block_free(void *p);
+
+/*
+ * pcm_block_size() - usable bytes of p, a block; what is none aborts.
+ *
+ * function	the interface function that asks, for the diagnostic
+ */
+size_t pcm_block_size(const char *function, const void *p);
+
+/*
+ * pcm_block_resize() - make a large block nbytes large without copying.
+ * Returns its address; NULL: not possible, nothing has changed.
+ */
+void *pcm_block_resize(void *p, size_t nbytes);
+
+#endif

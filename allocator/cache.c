@@ -1,0 +1,119 @@
+/*
+ * cache.c - loaded <-> spare <-> depot <-> central list.
+ *
+ * Loaded and spare together give the hysteresis: after a visit here at least a
+ * magazine's worth of operations passes before the depot is needed again.
+ */
+#include "cache.h"
+
+#include "central.h"
+#include "depot.h"
+#include "percpu.h"
+#include "size_class.h"
+
+/*
+ * An empty magazine filled from the spans; the lowest address on top, so that
+ * pages are touched in order. Deleted if there is no memory.
+ */
+static void **
+fill(unsigned class, void **mag)
+{
+	unsigned i, n = pcm_size_class[class].nslots;
+	void *objs[PCM_MAG_NSLOTS_MAX];
+
+	n = pcm_central_fill(class, objs, n);
+	if (n == 0) {
+		pcm_mag_delete(mag);
+		return PCM_MAG_NONE;
+	}
+	for (i = n; i-- > 0;)
+		pcm_mag_push(&mag, objs[i]);
+	return mag;
+}
+
+/* A magazine that came out of a loaded word becomes the spare one. */
+static void
+stash(unsigned class, void **mag)
+{
+	void **old;
+
+	if (mag == PCM_MAG_NONE)
+		return;
+	old = pcm_percpu_exchange(PCM_SPARE, class, mag);
+	if (old != PCM_MAG_NONE)
+		pcm_depot_put(class, old);
+}
+
+/* A magazine with at least one object; PCM_MAG_NONE: no memory for it. */
+static void **
+get_objects(unsigned class)
+{
+	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
+	void **full;
+
+	if (!pcm_mag_empty(spare))
+		return spare;
+	full = pcm_depot_get_full(class, spare);
+	if (full != PCM_MAG_NONE)
+		return full;
+	if (spare == PCM_MAG_NONE)
+		spare = pcm_depot_get_empty(class, PCM_MAG_NONE);
+	if (spare == PCM_MAG_NONE)
+		return PCM_MAG_NONE;
+	return fill(class, spare);
+}
+
+void *
+pcm_cache_alloc(unsigned class)
+{
+	void *obj, **mag;
+
+	if (pcm_percpu_pop(class, &obj))
+		return obj;
+	mag = get_objects(class);
+	if (mag == PCM_MAG_NONE)
+		return pcm_central_fill(class, &obj, 1) == 1 ? obj : NULL;
+	obj = pcm_mag_pop(&mag);
+	stash(class, pcm_percpu_exchange(PCM_LOADED, class, mag));
+	return obj;
+}
+
+/* A magazine with room; PCM_MAG_NONE: no memory for it. */
+static void **
+get_room(unsigned class)
+{
+	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
+
+	if (!pcm_mag_full(spare))
+		return spare;
+	return pcm_depot_get_empty(class, spare);
+}
+
+void
+pcm_cache_free(unsigned class, void *p)
+{
+	void **mag;
+
+	if (pcm_percpu_push(class, p))
+		return;
+	mag = get_room(class);
+	if (mag == PCM_MAG_NONE) {
+		pcm_central_flush(class, &p, 1);
+		return;
+	}
+	pcm_mag_push(&mag, p);
+	stash(class, pcm_percpu_exchange(PCM_LOADED, class, mag));
+}
+
+static void
+drain_one(unsigned class, void **mag)
+{
+	pcm_mag_delete(pcm_depot_flush(class, mag));
+}
+
+void
+pcm_cache_drain(void)
+{
+	pcm_percpu_drain(drain_one);
+	pcm_depot_drain();
+}

@@ -1,0 +1,23 @@
+/*
+ * cache.h - small blocks when the loaded magazine does not serve: the way from
+ * a CPU's slab over spare, depot and central list to the page heap, and back.
+ *
+ * A slow path is a sequence of exchanges: whoever holds a magazine outside a
+ * slab owns it, so the thread may migrate between any two of them.
+ */
+#ifndef PCM_CACHE_H
+#define PCM_CACHE_H
+
+/*
+ * pcm_cache_alloc() - a block of the class, or NULL: the system has no memory.
+ * pcm_cache_free() - p, a block of the class, is free.
+ *
+ * No locks held by the caller; not reentrant (slow.h sees to that).
+ */
+void *pcm_cache_alloc(unsigned class);
+void pcm_cache_free(unsigned class, void *p);
+
+/* Sends everything that the caches hold to its spans, and free spans back. */
+void pcm_cache_drain(void);
+
+#endif

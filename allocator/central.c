@@ -1,0 +1,264 @@
+/*
+ * central.c - spans by fullness.
+ *
+ * A span with 0 < nfree < nobjs, or one just made, is on list
+ *	bucket = ceil(nfree * NBUCKETS / nobjs)
+ * of its class; a full one (nfree = 0) on none; an empty one (nfree = nobjs)
+ * leaves for the page heap when the last block comes back.
+ */
+#include "central.h"
+
+#include "lock.h"
+#include "misuse.h"
+#include "page_heap.h"
+#include "pagemap.h"
+#include "size_class.h"
+#include "span.h"
+
+#define NBUCKETS 8u
+
+static struct central {
+	struct pcm_lock lock;
+	struct pcm_span *list[NBUCKETS + 1]; /* [0] is never used */
+	size_t nspans;
+	size_t nout;
+} PCM_LINE_ALIGNED centrals[PCM_NCLASSES];
+
+void
+pcm_central_init(void)
+{
+	unsigned c;
+
+	for (c = 0; c < PCM_NCLASSES; c++)
+		centrals[c].lock.rank = PCM_RANK_CENTRAL;
+}
+
+static void
+unlink_locked(struct central *central, struct pcm_span *span)
+{
+	if (span->bucket == 0)
+		return;
+	if (span->prev != NULL)
+		span->prev->next = span->next;
+	else
+		central->list[span->bucket] = span->next;
+	if (span->next != NULL)
+		span->next->prev = span->prev;
+	span->bucket = 0;
+}
+
+/* Puts the span on the list that its number of free blocks asks for. */
+static void
+relink_locked(struct central *central, struct pcm_span *span)
+{
+	unsigned bucket = (span->nfree * NBUCKETS + span->nobjs - 1u) /
+		span->nobjs;
+
+	if (bucket == span->bucket)
+		return;
+	unlink_locked(central, span);
+	if (bucket == 0)
+		return;
+	span->bucket = (uint8_t)bucket;
+	span->prev = NULL;
+	span->next = central->list[bucket];
+	if (span->next != NULL)
+		span->next->prev = span;
+	central->list[bucket] = span;
+}
+
+static struct pcm_span *
+fullest_locked(struct central *central)
+{
+	unsigned b;
+
+	for (b = 1; b <= NBUCKETS; b++)
+		if (central->list[b] != NULL)
+			return central->list[b];
+	return NULL;
+}
+
+static unsigned
+take_locked(struct central *central, void **objs, unsigned n)
+{
+	unsigned taken = 0;
+
+	while (taken < n) {
+		struct pcm_span *span = fullest_locked(central);
+
+		if (span == NULL)
+			break;
+		taken += pcm_span_take(span, objs + taken, n - taken);
+		relink_locked(central, span);
+	}
+	central->nout += taken;
+	return taken;
+}
+
+static struct pcm_span *
+new_span(unsigned class)
+{
+	size_t npages = pcm_size_class[class].npages;
+	struct pcm_span *span;
+	char *start = pcm_page_heap_alloc(npages, NULL);
+
+	if (start == NULL)
+		return NULL;
+	span = pcm_span_new_small(start, class);
+	if (span == NULL)
+		pcm_page_heap_free(start, npages);
+	return span;
+}
+
+unsigned
+pcm_central_fill(unsigned class, void **objs, unsigned n)
+{
+	struct central *central = &centrals[class];
+	struct pcm_span *span;
+	unsigned taken;
+
+	pcm_lock(&central->lock);
+	taken = take_locked(central, objs, n);
+	pcm_unlock(&central->lock);
+	if (taken > 0)
+		return taken;
+	span = new_span(class);
+	if (span == NULL)
+		return 0;
+	pcm_lock(&central->lock);
+	central->nspans++;
+	relink_locked(central, span);
+	taken = take_locked(central, objs, n);
+	pcm_unlock(&central->lock);
+	return taken;
+}
+
+void *
+pcm_central_try_take(unsigned class)
+{
+	struct central *central = &centrals[class];
+	void *obj = NULL;
+
+	if (!pcm_trylock(&central->lock))
+		return NULL;
+	take_locked(central, &obj, 1);
+	pcm_unlock(&central->lock);
+	return obj;
+}
+
+static _Noreturn void
+report(const void *p, enum pcm_span_fault fault)
+{
+	pcm_misuse("free", p,
+		   fault == PCM_SPAN_FREE_ALREADY ? PCM_MISUSE_ALREADY_FREE :
+						    PCM_MISUSE_INTERIOR);
+}
+
+/* A span of another class: p was freed, its span left, and it came back. */
+static struct pcm_span *
+span_of(unsigned class, const void *p)
+{
+	struct pcm_span *span = pcm_pagemap_span(p);
+
+	if (span == NULL || span->kind != PCM_SPAN_SMALL ||
+	    span->class != class)
+		return NULL;
+	return span;
+}
+
+/*
+ * Takes one block back. An empty span is put on *empty, to be given back when
+ * the lock is not held.
+ */
+static enum pcm_span_fault
+put_locked(struct central *central, unsigned class, const void *p,
+	   struct pcm_span **empty)
+{
+	struct pcm_span *span = span_of(class, p);
+	enum pcm_span_fault fault;
+
+	if (span == NULL)
+		return PCM_SPAN_FREE_ALREADY;
+	fault = pcm_span_put(span, p);
+	if (fault != PCM_SPAN_OK)
+		return fault;
+	central->nout--;
+	if (span->nfree < span->nobjs) {
+		relink_locked(central, span);
+		return PCM_SPAN_OK;
+	}
+	unlink_locked(central, span);
+	central->nspans--;
+	span->next = *empty;
+	*empty = span;
+	return PCM_SPAN_OK;
+}
+
+static void
+give_back(struct pcm_span *span)
+{
+	while (span != NULL) {
+		struct pcm_span *next = span->next;
+		char *start = span->start;
+		size_t npages = span->nbytes >> PCM_PAGE_SHIFT;
+
+		pcm_span_delete(span);
+		pcm_page_heap_free(start, npages);
+		span = next;
+	}
+}
+
+void
+pcm_central_flush(unsigned class, void **objs, unsigned n)
+{
+	struct central *central = &centrals[class];
+	enum pcm_span_fault fault = PCM_SPAN_OK;
+	struct pcm_span *empty = NULL;
+	unsigned i;
+
+	pcm_lock(&central->lock);
+	for (i = 0; i < n && fault == PCM_SPAN_OK; i++)
+		fault = put_locked(central, class, objs[i], &empty);
+	pcm_unlock(&central->lock);
+	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
+		report(objs[i - 1], fault);
+	give_back(empty);
+}
+
+void
+pcm_central_stats_get(unsigned class, struct pcm_central_stats *stats)
+{
+	struct central *central = &centrals[class];
+
+	pcm_lock(&central->lock);
+	stats->nspans = central->nspans;
+	stats->nout = central->nout;
+	pcm_unlock(&central->lock);
+}
+
+void
+pcm_central_fork_lock(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_unchecked(&centrals[c].lock);
+}
+
+void
+pcm_central_fork_unlock(void)
+{
+	unsigned c;
+
+	for (c = PCM_NCLASSES; c-- > 1;)
+		pcm_unlock_unchecked(&centrals[c].lock);
+}
+
+void
+pcm_central_fork_child(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_reset(&centrals[c].lock);
+}

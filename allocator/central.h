@@ -1,0 +1,47 @@
+/*
+ * central.h - per size class, the spans that have free blocks.
+ *
+ * Blocks leave from the fullest span first, so that others can become empty and
+ * go back to the page heap. One lock per class, PCM_RANK_CENTRAL; no system call
+ * is made under it.
+ */
+#ifndef PCM_CENTRAL_H
+#define PCM_CENTRAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void pcm_central_init(void);
+
+/*
+ * pcm_central_fill() - take up to n blocks of `class`.
+ *
+ * Writes them to objs in ascending order within a span; returns how many, at
+ * least 1 unless the system has no memory.
+ */
+unsigned pcm_central_fill(unsigned class, void **objs, unsigned n);
+
+/*
+ * pcm_central_flush() - n blocks of `class` are free. Aborts the program, with
+ * a diagnostic, for a pointer that is no block or is free already.
+ */
+void pcm_central_flush(unsigned class, void **objs, unsigned n);
+
+/*
+ * pcm_central_try_take() - one block, without waiting for a lock and without
+ * asking the page heap. NULL: not now. Async-signal-safe.
+ */
+void *pcm_central_try_take(unsigned class);
+
+struct pcm_central_stats {
+	size_t nspans; /* spans of the class */
+	size_t nout;   /* blocks outside of their spans: in use or cached */
+};
+
+void pcm_central_stats_get(unsigned class, struct pcm_central_stats *stats);
+
+void pcm_central_fork_lock(void);
+void pcm_central_fork_unlock(void);
+void pcm_central_fork_child(void);
+
+#endif

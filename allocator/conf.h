@@ -1,0 +1,36 @@
+/*
+ * conf.h - PCMALLOC_CONF.
+ *
+ * The keys, their values and defaults are one table, in conf.c, explained for
+ * users in docs/TUNING.md.
+ */
+#ifndef PCM_CONF_H
+#define PCM_CONF_H
+
+#include <stddef.h>
+
+struct pcm_conf {
+	int rseq;  /* 0 off, 1 auto */
+	int index; /* enum pcm_rseq_index */
+	int fence; /* 0 off, 1 auto */
+	int thp;   /* enum pcm_thp */
+	int stats; /* 0 off, 1 at exit */
+};
+
+extern struct pcm_conf pcm_conf;
+
+/*
+ * pcm_conf_read() - parse the environment's PCMALLOC_CONF.
+ *
+ * What is unknown or malformed is reported on fd 2 and left at its default. In
+ * a set-user-id program (AT_SECURE) the variable is ignored.
+ */
+void pcm_conf_read(void);
+
+/* Parses `text`, "key:value,key:value". Reports on fd 2 as above. */
+void pcm_conf_parse(const char *text);
+
+/* The n-th key's name and current value; NULL when there are no more. */
+const char *pcm_conf_key(size_t n, const char **value);
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * depot.c - stacks of magazines, bounded, with decay.
+ *
+ * The working set is what an interval needed: the least number of full magazines
+ * seen since the last decay was not part of it, and goes to the spans.
+ */
+#include "depot.h"
+
+#include "central.h"
+#include "lock.h"
+#include "percpu.h"
+#include "size_class.h"
+
+/* A class may keep this many bytes, or MIN_FULL magazines if that is more. */
+#define MAX_BYTES ((size_t)1 << 20)
+#define MIN_FULL 2u
+#define MAX_EMPTY 4u
+
+struct stack {
+	void **head;
+	unsigned n;
+};
+
+static struct depot {
+	struct pcm_lock lock;
+	struct stack full, empty;
+	unsigned low;	/* least full.n since the last decay */
+	unsigned max;	/* bound of full.n */
+	size_t nobjs;	/* in the full ones */
+} PCM_LINE_ALIGNED depots[PCM_NCLASSES];
+
+void
+pcm_depot_init(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		const struct pcm_size_class *sc = &pcm_size_class[c];
+		size_t n = MAX_BYTES / ((size_t)sc->size * sc->nslots);
+
+		depots[c].lock.rank = PCM_RANK_DEPOT;
+		depots[c].max = n > MIN_FULL ? (unsigned)n : MIN_FULL;
+		depots[c].full.head = depots[c].empty.head = PCM_MAG_NONE;
+	}
+}
+
+static void
+push(struct stack *stack, void **mag)
+{
+	*pcm_mag_link(mag) = stack->head;
+	stack->head = mag;
+	stack->n++;
+}
+
+static void **
+pop(struct stack *stack)
+{
+	void **mag = stack->head;
+
+	if (stack->n > 0) {
+		stack->head = *pcm_mag_link(mag);
+		stack->n--;
+	}
+	return mag;
+}
+
+static unsigned
+count(unsigned class, void **mag)
+{
+	return pcm_mag_count(mag, pcm_size_class[class].nslots);
+}
+
+static void **
+pop_full_locked(struct depot *depot, unsigned class)
+{
+	void **mag = pop(&depot->full);
+
+	depot->nobjs -= count(class, mag);
+	if (depot->full.n < depot->low)
+		depot->low = depot->full.n;
+	return mag;
+}
+
+/* Returns false if there are enough of them. */
+static bool
+push_full_locked(struct depot *depot, unsigned class, void **mag)
+{
+	if (depot->full.n >= depot->max)
+		return false;
+	push(&depot->full, mag);
+	depot->nobjs += count(class, mag);
+	return true;
+}
+
+void **
+pcm_depot_flush(unsigned class, void **mag)
+{
+	unsigned n = count(class, mag);
+	void **objs = mag - n;
+
+	pcm_central_flush(class, objs, n);
+	return objs;
+}
+
+void **
+pcm_depot_get_full(unsigned class, void **empty)
+{
+	struct depot *depot = &depots[class];
+	void **mag;
+
+	pcm_lock(&depot->lock);
+	mag = pop_full_locked(depot, class);
+	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE &&
+	    depot->empty.n < MAX_EMPTY) {
+		push(&depot->empty, empty);
+		empty = PCM_MAG_NONE;
+	}
+	pcm_unlock(&depot->lock);
+	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE)
+		pcm_mag_delete(empty);
+	return mag;
+}
+
+void **
+pcm_depot_get_empty(unsigned class, void **full)
+{
+	struct depot *depot = &depots[class];
+	void **mag = PCM_MAG_NONE;
+
+	pcm_lock(&depot->lock);
+	if (full == PCM_MAG_NONE || push_full_locked(depot, class, full)) {
+		full = PCM_MAG_NONE;
+		mag = pop(&depot->empty);
+	}
+	pcm_unlock(&depot->lock);
+	if (full != PCM_MAG_NONE)
+		return pcm_depot_flush(class, full);
+	if (mag == PCM_MAG_NONE)
+		mag = pcm_mag_new(pcm_size_class[class].nslots);
+	return mag;
+}
+
+void
+pcm_depot_put(unsigned class, void **mag)
+{
+	struct depot *depot = &depots[class];
+	bool kept = true;
+
+	pcm_lock(&depot->lock);
+	if (!pcm_mag_empty(mag))
+		kept = push_full_locked(depot, class, mag);
+	else if (depot->empty.n < MAX_EMPTY)
+		push(&depot->empty, mag);
+	else
+		kept = false;
+	pcm_unlock(&depot->lock);
+	if (kept)
+		return;
+	if (!pcm_mag_empty(mag))
+		mag = pcm_depot_flush(class, mag);
+	pcm_mag_delete(mag);
+}
+
+/* Flushes up to n full magazines, one at a time. */
+static void
+flush_full(unsigned class, unsigned n)
+{
+	struct depot *depot = &depots[class];
+	void **mag;
+
+	while (n-- > 0) {
+		pcm_lock(&depot->lock);
+		mag = pop_full_locked(depot, class);
+		pcm_unlock(&depot->lock);
+		if (mag == PCM_MAG_NONE)
+			return;
+		pcm_mag_delete(pcm_depot_flush(class, mag));
+	}
+}
+
+void
+pcm_depot_decay(void)
+{
+	unsigned c, idle;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		struct depot *depot = &depots[c];
+
+		pcm_lock(&depot->lock);
+		idle = depot->low;
+		depot->low = depot->full.n;
+		pcm_unlock(&depot->lock);
+		flush_full(c, (idle + 1) / 2);
+	}
+}
+
+void
+pcm_depot_drain(void)
+{
+	unsigned c;
+	void **mag;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		flush_full(c, (unsigned)-1);
+		do {
+			pcm_lock(&depots[c].lock);
+			mag = pop(&depots[c].empty);
+			pcm_unlock(&depots[c].lock);
+			if (mag != PCM_MAG_NONE)
+				pcm_mag_delete(mag);
+		} while (mag != PCM_MAG_NONE);
+	}
+}
+
+size_t
+pcm_depot_nobjs(unsigned class)
+{
+	size_t n;
+
+	pcm_lock(&depots[class].lock);
+	n = depots[class].nobjs;
+	pcm_unlock(&depots[class].lock);
+	return n;
+}
+
+void
+pcm_depot_fork_lock(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_unchecked(&depots[c].lock);
+}
+
+void
+pcm_depot_fork_unlock(void)
+{
+	unsigned c;
+
+	for (c = PCM_NCLASSES; c-- > 1;)
+		pcm_unlock_unchecked(&depots[c].lock);
+}
+
+void
+pcm_depot_fork_child(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_reset(&depots[c].lock);
+}

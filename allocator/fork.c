@@ -1,0 +1,81 @@
+/*
+ * fork.c - fork() from any thread at any time: the child finds every structure
+ * whole and every lock free.
+ *
+ * Before the copy the forking thread takes all locks, in rank order, and stops
+ * the CPUs' slabs. Handlers that other libraries registered earlier run after
+ * ours and may allocate: locks let the forking thread pass.
+ *
+ * What the child loses: the magazines that other threads had in hand, at most
+ * one per thread inside a slow path. See docs/LOCKING.md.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "central.h"
+#include "compiler.h"
+#include "depot.h"
+#include "lock.h"
+#include "magazine.h"
+#include "mapping.h"
+#include "meta.h"
+#include "page_heap.h"
+#include "percpu.h"
+#include "rseq_thread.h"
+#include "slow.h"
+
+/* Under all locks: nothing touched the slabs while the process was copied. */
+static bool quiet;
+
+static void
+prepare(void)
+{
+	if (!pcm_slow_enter())
+		return; /* fork() in a handler, within malloc: nothing to do */
+	quiet = pcm_percpu_fork_lock();
+	pcm_depot_fork_lock();
+	pcm_central_fork_lock();
+	pcm_mapping_fork_lock();
+	pcm_page_heap_fork_lock();
+	pcm_lock_unchecked(&pcm_mag_lock);
+	pcm_lock_unchecked(&pcm_meta_lock);
+	pcm_lock_fork_begin();
+	pcm_slow_leave();
+}
+
+static void
+parent(void)
+{
+	if (!pcm_lock_passes())
+		return;
+	pcm_lock_fork_end();
+	pcm_unlock_unchecked(&pcm_meta_lock);
+	pcm_unlock_unchecked(&pcm_mag_lock);
+	pcm_page_heap_fork_unlock();
+	pcm_mapping_fork_unlock();
+	pcm_central_fork_unlock();
+	pcm_depot_fork_unlock();
+	pcm_percpu_fork_unlock();
+}
+
+static void
+child(void)
+{
+	pcm_rseq_thread_forked();
+	if (!pcm_lock_forked())
+		return;
+	pcm_lock_fork_end();
+	pcm_lock_reset(&pcm_meta_lock);
+	pcm_lock_reset(&pcm_mag_lock);
+	pcm_page_heap_fork_child();
+	pcm_mapping_fork_child();
+	pcm_central_fork_child();
+	pcm_depot_fork_child();
+	pcm_percpu_fork_child(quiet);
+}
+
+__attribute__((constructor(101))) static void
+register_handlers(void)
+{
+	pthread_atfork(prepare, parent, child);
+}

@@ -1,0 +1,71 @@
+/*
+ * init.c - the order of set-up, and what happens at load and exit.
+ */
+#include "init.h"
+
+#include <stdatomic.h>
+
+#include "central.h"
+#include "conf.h"
+#include "depot.h"
+#include "meta.h"
+#include "page_heap.h"
+#include "percpu.h"
+#include "raw_syscall.h"
+#include "rseq_fence.h"
+#include "rseq_process.h"
+#include "size_class.h"
+#include "slow.h"
+#include "sys.h"
+
+enum { NOT_YET, BUSY };
+
+static atomic_int state = NOT_YET;
+
+_Static_assert(PCM_NCLASSES <= PCM_NSTACKS, "a stack per class");
+
+static unsigned
+choose_nshards(void)
+{
+	unsigned n = 2 * pcm_sys_ncpus();
+
+	return n > PCM_NSHARDS_MAX ? PCM_NSHARDS_MAX : n;
+}
+
+static void
+set_up(void)
+{
+	unsigned c;
+
+	pcm_sys_init();
+	pcm_conf_read();
+	pcm_size_class_init();
+	pcm_central_init();
+	pcm_depot_init();
+	pcm_page_heap_init((enum pcm_thp)pcm_conf.thp);
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_percpu_nslots[c] = pcm_size_class[c].nslots;
+	pcm_percpu_init(pcm_meta_alloc_forever, choose_nshards());
+	pcm_rseq_process_init(pcm_conf.rseq != 0,
+			      (enum pcm_rseq_index)pcm_conf.index);
+	if (pcm_rseq_process.owner != PCM_RSEQ_OWNER_NONE)
+		pcm_rseq_fence_init(pcm_conf.fence != 0);
+}
+
+/* pcm_slow_ready: release here, acquire in pcm_slow_errands(). */
+PCM_COLD void
+pcm_init(void)
+{
+	int expected = NOT_YET;
+
+	if (atomic_compare_exchange_strong_explicit(&state, &expected, BUSY,
+						    memory_order_relaxed,
+						    memory_order_relaxed)) {
+		set_up();
+		atomic_store_explicit(&pcm_slow_ready, true,
+				      memory_order_release);
+		return;
+	}
+	while (!atomic_load_explicit(&pcm_slow_ready, memory_order_acquire))
+		pcm_syscall0(SYS_sched_yield);
+}

@@ -1,0 +1,199 @@
+/*
+ * malloc.c - malloc, free, calloc, realloc and what goes with them.
+ *
+ * Semantics: C23 7.24.3, POSIX.1-2024, and glibc's manual where these leave it
+ * open: malloc(0) returns a block of its own; realloc(p, 0) frees p and returns
+ * NULL. No memory and sizes over PTRDIFF_MAX: NULL and ENOMEM. Nothing else
+ * changes errno. All are thread-safe; malloc and free also work in signal
+ * handlers, in vfork children, and before main.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block.h"
+
+static PCM_NOINLINE void *
+alloc_slow(size_t nbytes, bool *zeroed)
+{
+	void *p = pcm_block_alloc(nbytes, PCM_MIN_ALIGN, zeroed);
+
+	if (PCM_UNLIKELY(p == NULL))
+		errno = ENOMEM;
+	return p;
+}
+
+/*
+ * malloc() - at least nbytes bytes, aligned to 16 (to 8 if nbytes <= 8).
+ */
+PCM_EXPORT void *
+malloc(size_t nbytes)
+{
+	void *p;
+
+	if (pcm_block_alloc_fast(nbytes, &p))
+		return p;
+	return alloc_slow(nbytes, NULL);
+}
+
+/*
+ * free() - p is NULL or a block that is not free. Keeps errno. Anything else
+ * that is noticed aborts with a diagnostic (docs/DIAGNOSTICS.md).
+ */
+PCM_EXPORT void
+free(void *p)
+{
+	if (!pcm_block_free_fast(p))
+		pcm_block_release(p);
+}
+
+/* cfree() - free(), under the name it has in glibc before 2.26. */
+PCM_EXPORT void cfree(void *p);
+
+PCM_EXPORT void
+cfree(void *p)
+{
+	free(p);
+}
+
+/* free_sized(), free_aligned_sized() - C23: free() with hints, not needed. */
+PCM_EXPORT void free_sized(void *p, size_t nbytes);
+PCM_EXPORT void free_aligned_sized(void *p, size_t align, size_t nbytes);
+
+PCM_EXPORT void
+free_sized(void *p, size_t nbytes)
+{
+	(void)nbytes;
+	free(p);
+}
+
+PCM_EXPORT void
+free_aligned_sized(void *p, size_t align, size_t nbytes)
+{
+	(void)align, (void)nbytes;
+	free(p);
+}
+
+/*
+ * calloc() - n * size bytes, all 0; NULL and ENOMEM if the product overflows.
+ * Large blocks fresh from the system are not cleared again.
+ */
+PCM_EXPORT void *
+calloc(size_t n, size_t size)
+{
+	bool zeroed = false;
+	size_t nbytes;
+	void *p;
+
+	if (PCM_UNLIKELY(__builtin_mul_overflow(n, size, &nbytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!pcm_block_alloc_fast(nbytes, &p))
+		p = alloc_slow(nbytes, &zeroed);
+	if (p != NULL && !zeroed)
+		memset(p, 0, nbytes);
+	return p;
+}
+
+/*
+ * A block that grows by moving will grow again: large ones get a quarter more,
+ * which costs address space but, untouched, no memory.
+ */
+static void *
+alloc_grown(size_t nbytes, size_t old_size)
+{
+	size_t roomy = old_size + old_size / 4;
+	void *p;
+
+	if (old_size > PCM_SMALL_MAX && nbytes > old_size && nbytes < roomy) {
+		p = pcm_block_alloc(roomy, PCM_MIN_ALIGN, NULL);
+		if (p != NULL)
+			return p;
+	}
+	return malloc(nbytes);
+}
+
+static void *
+move(void *p, size_t nbytes, size_t old_size)
+{
+	void *moved = alloc_grown(nbytes, old_size);
+
+	if (moved == NULL)
+		return NULL;
+	memcpy(moved, p, nbytes < old_size ? nbytes : old_size);
+	free(p);
+	return moved;
+}
+
+/* A smaller block would save less than half: stay. */
+static bool
+fits_well(size_t nbytes, size_t size)
+{
+	return nbytes <= size && nbytes >= size / 2;
+}
+
+/* Shrinking must not fail: if there is no smaller block, stay. */
+static void *
+shrink(void *p, size_t nbytes, size_t size)
+{
+	int saved = errno;
+	void *moved = move(p, nbytes, size);
+
+	errno = saved;
+	return moved == NULL ? p : moved;
+}
+
+/*
+ * realloc() - p's contents in a block of at least nbytes. realloc(NULL, n) is
+ * malloc(n). On failure p is untouched.
+ */
+PCM_EXPORT void *
+realloc(void *p, size_t nbytes)
+{
+	size_t size;
+	void *same;
+
+	if (p == NULL)
+		return malloc(nbytes);
+	if (nbytes == 0) {
+		free(p);
+		return NULL;
+	}
+	size = pcm_block_size("realloc", p);
+	if (fits_well(nbytes, size))
+		return p;
+	if (size > PCM_SMALL_MAX) {
+		same = pcm_block_resize(p, nbytes);
+		if (same != NULL)
+			return same;
+	}
+	if (nbytes < size)
+		return shrink(p, nbytes, size);
+	return move(p, nbytes, size);
+}
+
+/* reallocarray() - realloc(p, n * size); ENOMEM if the product overflows. */
+PCM_EXPORT void *
+reallocarray(void *p, size_t n, size_t size)
+{
+	size_t nbytes;
+
+	if (PCM_UNLIKELY(__builtin_mul_overflow(n, size, &nbytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(p, nbytes);
+}
+
+/*
+ * malloc_usable_size() - bytes that may be used at p, at least what was asked
+ * for; 0 for NULL.
+ */
+PCM_EXPORT size_t
+malloc_usable_size(void *p)
+{
+	return p == NULL ? 0 : pcm_block_size("malloc_usable_size", p);
+}

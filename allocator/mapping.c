@@ -1,0 +1,312 @@
+/*
+ * mapping.c - mmap, munmap, mremap, and a bounded cache between them.
+ *
+ *	cache: list of spans, latest freed first; cached = sum of their nbytes
+ *	ncached <= CACHE_MAX_COUNT, cached <= CACHE_MAX_BYTES
+ */
+#include "mapping.h"
+
+#include "compiler.h"
+#include "lock.h"
+#include "pagemap.h"
+#include "reclaim.h"
+#include "span.h"
+#include "sys.h"
+
+#define CACHE_MAX_COUNT 64u
+#define CACHE_MAX_BYTES ((size_t)128 << 20)
+#define CACHE_AGE_MS 1000u
+
+static struct {
+	struct pcm_lock lock;
+	struct pcm_span *first, *last;
+	size_t ncached, cached;
+	size_t nlive, live;
+} maps = { .lock = PCM_LOCK_INIT(PCM_RANK_MAPPING) };
+
+static void
+cache_remove(struct pcm_span *span)
+{
+	if (span->prev != NULL)
+		span->prev->next = span->next;
+	else
+		maps.first = span->next;
+	if (span->next != NULL)
+		span->next->prev = span->prev;
+	else
+		maps.last = span->prev;
+	maps.ncached--;
+	maps.cached -= span->nbytes;
+}
+
+static void
+cache_add(struct pcm_span *span)
+{
+	span->prev = NULL;
+	span->next = maps.first;
+	if (maps.first != NULL)
+		maps.first->prev = span;
+	else
+		maps.last = span;
+	maps.first = span;
+	maps.ncached++;
+	maps.cached += span->nbytes;
+}
+
+static void
+unmap(struct pcm_span *span)
+{
+	pcm_pagemap_set_span(span->start, 1, NULL);
+	pcm_sys_unmap(span->start, span->nbytes);
+	pcm_span_delete(span);
+}
+
+/*
+ * A place for nbytes whose pagemap leaf exists: after the pages have moved
+ * there, nothing can fail any more.
+ */
+static char *
+destination(size_t nbytes)
+{
+	char *p;
+
+	do
+		p = pcm_sys_map(nbytes, pcm_sys_page);
+	while (p == NULL && pcm_reclaim());
+	if (p != NULL && !pcm_pagemap_prepare(p, 1)) {
+		pcm_sys_unmap(p, nbytes);
+		return NULL;
+	}
+	return p;
+}
+
+/*
+ * In place if the kernel can, else by moving the page tables. The old pagemap
+ * entry goes first: as soon as the pages have moved, somebody else may map the
+ * old address and enter it. False: nothing has changed.
+ */
+static bool
+resize(struct pcm_span *span, size_t nbytes)
+{
+	char *p;
+
+	if (!pcm_sys_resize(span->start, span->nbytes, nbytes)) {
+		p = destination(nbytes);
+		if (p == NULL)
+			return false;
+		pcm_pagemap_set_span(span->start, 1, NULL);
+		if (!pcm_sys_move(span->start, span->nbytes, p, nbytes)) {
+			pcm_pagemap_set_span(span->start, 1, span);
+			pcm_sys_unmap(p, nbytes);
+			return false;
+		}
+		span->start = p;
+		pcm_pagemap_set_span(p, 1, span);
+	}
+	span->nbytes = nbytes;
+	return true;
+}
+
+/*
+ * The smallest that serves without wasting more than a quarter, else the
+ * largest of the smaller ones, to be grown.
+ */
+static struct pcm_span *
+cache_find(size_t nbytes, size_t align)
+{
+	struct pcm_span *s, *fits = NULL, *smaller = NULL;
+
+	for (s = maps.first; s != NULL; s = s->next) {
+		if ((uintptr_t)s->start & (align - 1))
+			continue;
+		if (s->nbytes < nbytes) {
+			if (smaller == NULL || s->nbytes > smaller->nbytes)
+				smaller = s;
+		} else if (s->nbytes <= nbytes + nbytes / 4 &&
+			   (fits == NULL || s->nbytes < fits->nbytes)) {
+			fits = s;
+		}
+	}
+	if (fits != NULL || align > pcm_sys_page)
+		return fits;
+	return smaller;
+}
+
+static void
+count_live(struct pcm_span *span)
+{
+	pcm_lock(&maps.lock);
+	maps.nlive++;
+	maps.live += span->nbytes;
+	pcm_unlock(&maps.lock);
+}
+
+/* A kept mapping of at least nbytes; NULL: none. */
+static struct pcm_span *
+from_cache(size_t nbytes, size_t align)
+{
+	struct pcm_span *span;
+
+	pcm_lock(&maps.lock);
+	span = cache_find(nbytes, align);
+	if (span != NULL)
+		cache_remove(span);
+	pcm_unlock(&maps.lock);
+	if (span == NULL || span->nbytes >= nbytes)
+		return span;
+	/* Moving page tables is cheaper than faulting all pages in. */
+	if (resize(span, nbytes))
+		return span;
+	unmap(span);
+	return NULL;
+}
+
+static struct pcm_span *
+from_system(size_t nbytes, size_t align)
+{
+	struct pcm_span *span;
+	char *p;
+
+	do
+		p = pcm_sys_map(nbytes, align);
+	while (p == NULL && pcm_reclaim());
+	if (p == NULL)
+		return NULL;
+	if (pcm_pagemap_prepare(p, 1)) {
+		span = pcm_span_new_block(PCM_SPAN_MAPPING, p, nbytes);
+		if (span != NULL)
+			return span;
+	}
+	pcm_sys_unmap(p, nbytes);
+	return NULL;
+}
+
+void *
+pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
+{
+	struct pcm_span *span;
+
+	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE)
+		return NULL;
+	nbytes = pcm_round_up(nbytes, pcm_sys_page);
+	if (align < pcm_sys_page)
+		align = pcm_sys_page;
+	span = from_cache(nbytes, align);
+	if (zeroed != NULL)
+		*zeroed = span == NULL;
+	if (span == NULL)
+		span = from_system(nbytes, align);
+	if (span == NULL)
+		return NULL;
+	span->kind = PCM_SPAN_MAPPING;
+	pcm_pagemap_set_span(span->start, 1, span);
+	count_live(span);
+	return span->start;
+}
+
+void
+pcm_mapping_free(struct pcm_span *span)
+{
+	bool keep;
+
+	span->kind = PCM_SPAN_CACHED; /* a second free will meet this */
+	span->stamp = pcm_sys_now();
+	pcm_lock(&maps.lock);
+	maps.nlive--;
+	maps.live -= span->nbytes;
+	keep = maps.ncached < CACHE_MAX_COUNT &&
+		maps.cached + span->nbytes <= CACHE_MAX_BYTES;
+	if (keep)
+		cache_add(span);
+	pcm_unlock(&maps.lock);
+	if (!keep)
+		unmap(span);
+}
+
+void *
+pcm_mapping_resize(struct pcm_span *span, size_t nbytes)
+{
+	size_t old = span->nbytes;
+
+	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE ||
+	    !resize(span, pcm_round_up(nbytes, pcm_sys_page)))
+		return NULL;
+	pcm_lock(&maps.lock);
+	maps.live += span->nbytes - old;
+	pcm_unlock(&maps.lock);
+	return span->start;
+}
+
+/* The longest unused one, if it is older than `age` ms. */
+static struct pcm_span *
+cache_take_oldest(uint64_t now, uint64_t age)
+{
+	struct pcm_span *span;
+
+	pcm_lock(&maps.lock);
+	span = maps.last;
+	if (span != NULL && now - span->stamp < age)
+		span = NULL;
+	if (span != NULL)
+		cache_remove(span);
+	pcm_unlock(&maps.lock);
+	return span;
+}
+
+static size_t
+release(size_t nbytes, uint64_t age)
+{
+	uint64_t now = age != 0 ? pcm_sys_now() : 0;
+	struct pcm_span *span;
+	size_t done = 0;
+
+	while (done < nbytes) {
+		span = cache_take_oldest(now, age);
+		if (span == NULL)
+			break;
+		done += span->nbytes;
+		unmap(span);
+	}
+	return done;
+}
+
+size_t
+pcm_mapping_cache_release(size_t nbytes)
+{
+	return release(nbytes, 0);
+}
+
+void
+pcm_mapping_decay(void)
+{
+	release(SIZE_MAX, CACHE_AGE_MS);
+}
+
+void
+pcm_mapping_stats_get(struct pcm_mapping_stats *stats)
+{
+	pcm_lock(&maps.lock);
+	stats->nlive = maps.nlive;
+	stats->live = maps.live;
+	stats->ncached = maps.ncached;
+	stats->cached = maps.cached;
+	pcm_unlock(&maps.lock);
+}
+
+void
+pcm_mapping_fork_lock(void)
+{
+	pcm_lock_unchecked(&maps.lock);
+}
+
+void
+pcm_mapping_fork_unlock(void)
+{
+	pcm_unlock_unchecked(&maps.lock);
+}
+
+void
+pcm_mapping_fork_child(void)
+{
+	pcm_lock_reset(&maps.lock);
+}

@@ -1,0 +1,73 @@
+/*
+ * page_heap.h - runs of logical pages, cut from 2 MiB hugepages.
+ *
+ * Runs are cut from the hugepage whose longest free run is the shortest that
+ * serves, so full hugepages get fuller and others can become empty. Free pages
+ * keep their memory until they are released: by decay, on request, or when the
+ * system has none. Lock: PCM_RANK_PAGE_HEAP; no system call is made under it.
+ */
+#ifndef PCM_PAGE_HEAP_H
+#define PCM_PAGE_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What PCMALLOC_CONF thp: says. */
+enum pcm_thp {
+	PCM_THP_AUTO,
+	PCM_THP_ALWAYS,
+	PCM_THP_NEVER,
+};
+
+void pcm_page_heap_init(enum pcm_thp thp);
+
+/*
+ * pcm_page_heap_alloc() - npages contiguous pages, 1 to 256.
+ *
+ * zeroed	if not NULL: set to whether every byte reads as 0
+ *
+ * Returns their address, entered in no span; NULL: the system has no memory.
+ */
+char *pcm_page_heap_alloc(size_t npages, bool *zeroed);
+
+/* The same, aligned to `align` pages, a power of two up to 256. */
+char *pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed);
+
+/* Gives back npages pages at p: all of an allocation, or a part of it. */
+void pcm_page_heap_free(char *p, size_t npages);
+
+/*
+ * pcm_page_heap_extend() - grow the allocation of npages at p in place by
+ * `more` pages. False: they are not free.
+ */
+bool pcm_page_heap_extend(char *p, size_t npages, size_t more);
+
+/*
+ * pcm_page_heap_release() - give memory behind free pages back to the system,
+ * until at least nbytes are given back or nothing is left. Whole free hugepages
+ * go first. Returns the number of bytes.
+ */
+size_t pcm_page_heap_release(size_t nbytes);
+
+/* Unmaps free hugepages: address space is short. Returns bytes. */
+size_t pcm_page_heap_unmap(void);
+
+/* Called about every tick_ms: releases part of what was not needed lately. */
+void pcm_page_heap_decay(void);
+
+struct pcm_page_heap_stats {
+	size_t mapped;	  /* bytes of hugepages */
+	size_t used;	  /* handed out */
+	size_t free_warm; /* free, memory behind it */
+	size_t free_cold; /* free, none behind it */
+	size_t nhuge, nhuge_free;
+};
+
+void pcm_page_heap_stats_get(struct pcm_page_heap_stats *stats);
+
+void pcm_page_heap_fork_lock(void);
+void pcm_page_heap_fork_unlock(void);
+void pcm_page_heap_fork_child(void);
+
+#endif

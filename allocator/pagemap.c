@@ -1,0 +1,118 @@
+/*
+ * pagemap.c - making leaves, and the uses that are not the fast free.
+ */
+#include "pagemap.h"
+
+#include <string.h>
+
+#include "sys.h"
+
+intptr_t pcm_pagemap_root[PCM_ROOT_LEN];
+uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
+
+/* A root entry is published with release; an address dependency orders reads. */
+static struct pcm_pagemap_leaf *
+leaf_of(const void *p)
+{
+	uintptr_t a = (uintptr_t)p;
+	intptr_t distance;
+
+	if (a >> PCM_ADDRESS_BITS)
+		return NULL;
+	distance = __atomic_load_n(&pcm_pagemap_root[a >> PCM_LEAF_SHIFT],
+				   __ATOMIC_ACQUIRE);
+	if (distance == 0)
+		return NULL;
+	return (struct pcm_pagemap_leaf *)((uintptr_t)pcm_pagemap_nothing +
+					   (uintptr_t)distance);
+}
+
+static size_t
+page_index(const void *p)
+{
+	return ((uintptr_t)p >> PCM_PAGE_SHIFT) % PCM_LEAF_NPAGES;
+}
+
+struct pcm_span *
+pcm_pagemap_span(const void *p)
+{
+	struct pcm_pagemap_leaf *leaf = leaf_of(p);
+
+	if (leaf == NULL)
+		return NULL;
+	return __atomic_load_n(&leaf->span[page_index(p)], __ATOMIC_RELAXED);
+}
+
+struct pcm_hugepage *
+pcm_pagemap_hugepage(const void *p)
+{
+	struct pcm_pagemap_leaf *leaf = leaf_of(p);
+
+	if (leaf == NULL)
+		return NULL;
+	return leaf->huge[((uintptr_t)p >> PCM_HUGEPAGE_SHIFT) %
+			  PCM_LEAF_NHUGE];
+}
+
+/* Two threads may make the same leaf: the second gives its own back. */
+static bool
+make_leaf(size_t root_index)
+{
+	size_t nbytes = pcm_round_up(sizeof(struct pcm_pagemap_leaf),
+				     pcm_sys_page);
+	intptr_t none = 0, distance;
+	void *leaf;
+
+	if (root_index >= PCM_ROOT_LEN)
+		return false;
+	if (__atomic_load_n(&pcm_pagemap_root[root_index], __ATOMIC_RELAXED))
+		return true;
+	leaf = pcm_sys_map(nbytes, pcm_sys_page);
+	if (leaf == NULL)
+		return false;
+	pcm_sys_forbid_huge(leaf, nbytes);
+	distance = (intptr_t)((uintptr_t)leaf -
+			      (uintptr_t)pcm_pagemap_nothing);
+	if (!__atomic_compare_exchange_n(&pcm_pagemap_root[root_index], &none,
+					 distance, false, __ATOMIC_RELEASE,
+					 __ATOMIC_RELAXED))
+		pcm_sys_unmap(leaf, nbytes);
+	return true;
+}
+
+bool
+pcm_pagemap_prepare(const void *p, size_t nbytes)
+{
+	size_t first = (uintptr_t)p >> PCM_LEAF_SHIFT;
+	size_t last = ((uintptr_t)p + nbytes - 1) >> PCM_LEAF_SHIFT;
+
+	for (; first <= last; first++)
+		if (!make_leaf(first))
+			return false;
+	return true;
+}
+
+void
+pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)
+{
+	const char *at = p;
+	size_t i;
+
+	for (i = 0; i < npages; i++, at += PCM_PAGE)
+		__atomic_store_n(&leaf_of(at)->span[page_index(at)], span,
+				 __ATOMIC_RELAXED);
+}
+
+/* Never crosses a leaf: small objects' spans lie within a hugepage. */
+void
+pcm_pagemap_set_class(const void *p, size_t npages, unsigned class)
+{
+	memset(&leaf_of(p)->class[page_index(p)], (int)class, npages);
+}
+
+void
+pcm_pagemap_set_hugepage(const void *p, struct pcm_hugepage *huge)
+{
+	leaf_of(p)->huge[((uintptr_t)p >> PCM_HUGEPAGE_SHIFT) %
+			 PCM_LEAF_NHUGE] = huge;
+}

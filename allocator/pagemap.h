@@ -1,0 +1,81 @@
+/*
+ * pagemap.h - from an address to its size class, span and hugepage.
+ *
+ * Two levels: a root entry per GiB of the 47-bit user address space, and a leaf
+ * for each GiB in use. Leaves are mapped when first needed and never go away.
+ *
+ *	root[address >> 30]  ->  leaf	.class[(address >> 13) % 2^17]
+ *					.span [(address >> 13) % 2^17]
+ *					.huge [(address >> 21) % 512]
+ *
+ * A root entry is a distance in bytes from an all-zero leaf, so that entry 0,
+ * which .bss provides, leads there: the fast free needs no test for it. Writes
+ * are made by the owner of the pages, before it hands a block of them out, and
+ * the pointer's way to the reader orders them.
+ */
+#ifndef PCM_PAGEMAP_H
+#define PCM_PAGEMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "page.h"
+
+#define PCM_ADDRESS_BITS 47
+#define PCM_LEAF_SHIFT 30
+#define PCM_ROOT_LEN ((size_t)1 << (PCM_ADDRESS_BITS - PCM_LEAF_SHIFT))
+#define PCM_LEAF_NPAGES ((size_t)1 << (PCM_LEAF_SHIFT - PCM_PAGE_SHIFT))
+#define PCM_LEAF_NHUGE ((size_t)1 << (PCM_LEAF_SHIFT - PCM_HUGEPAGE_SHIFT))
+
+struct pcm_span;
+struct pcm_hugepage;
+
+struct pcm_pagemap_leaf {
+	uint8_t class[PCM_LEAF_NPAGES];
+	struct pcm_span *span[PCM_LEAF_NPAGES];
+	struct pcm_hugepage *huge[PCM_LEAF_NHUGE];
+};
+
+extern intptr_t pcm_pagemap_root[PCM_ROOT_LEN];
+
+/* The classes of the all-zero leaf; never written. */
+extern uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
+
+/*
+ * pcm_pagemap_class() - size class of the span that p lies in; 0 if p is not in
+ * one of small objects, whatever p is.
+ */
+PCM_ALWAYS_INLINE unsigned
+pcm_pagemap_class(const void *p)
+{
+	uintptr_t a = (uintptr_t)p;
+	const uint8_t *classes;
+
+	if (PCM_UNLIKELY(a >> PCM_ADDRESS_BITS))
+		return 0;
+	classes = (const uint8_t *)((uintptr_t)pcm_pagemap_nothing +
+				    (uintptr_t)pcm_pagemap_root[a >>
+								PCM_LEAF_SHIFT]);
+	return classes[(a >> PCM_PAGE_SHIFT) % PCM_LEAF_NPAGES];
+}
+
+/* Span that p's page belongs to, or NULL. */
+struct pcm_span *pcm_pagemap_span(const void *p);
+
+/* Hugepage of the page heap that p lies in, or NULL. */
+struct pcm_hugepage *pcm_pagemap_hugepage(const void *p);
+
+/*
+ * pcm_pagemap_prepare() - see to it that [p, p + nbytes) has leaves.
+ *
+ * Returns false if there is no memory for them. To be called before the
+ * functions below. Lock-free; async-signal-safe.
+ */
+bool pcm_pagemap_prepare(const void *p, size_t nbytes);
+
+void pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span);
+void pcm_pagemap_set_class(const void *p, size_t npages, unsigned class);
+void pcm_pagemap_set_hugepage(const void *p, struct pcm_hugepage *huge);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * reclaim.c - cached mappings first, then free hugepages.
+ */
+#include "reclaim.h"
+
+#include <stdint.h>
+
+#include "mapping.h"
+#include "page_heap.h"
+
+bool
+pcm_reclaim(void)
+{
+	size_t nbytes = pcm_mapping_cache_release(SIZE_MAX);
+
+	return nbytes + pcm_page_heap_unmap() > 0;
+}

@@ -1,0 +1,117 @@
+/*
+ * size_class.c - the list of sizes, and everything computed from it.
+ */
+#include "size_class.h"
+
+#include "page.h"
+
+/*
+ * Above 128: the step from one size to the next leaves at most 12.5 % unused,
+ * (next - size - 1) / next <= 1/8; every power of two is there for the aligned
+ * functions. To 2048 multiples of 16, above of 128.
+ */
+static const uint32_t sizes[PCM_NCLASSES] = {
+	0,	8,	16,	32,	48,	64,	80,	96,
+	112,	128,	144,	160,	176,	192,	208,	224,
+	256,	288,	320,	352,	400,	448,	512,	576,
+	640,	704,	800,	896,	1024,	1152,	1280,	1408,
+	1600,	1792,	2048,	2304,	2560,	2816,	3200,	3584,
+	4096,	4608,	5120,	5632,	6400,	7168,	8192,	9216,
+	10240,	11264,	12800,	14336,	16384,	18432,	20480,	22528,
+	25600,	28672,	32768,	36864,	40960,	45056,	51200,	57344,
+	65536,	73728,	81920,	90112,	102400, 114688, 131072, 147456,
+	163840, 180224, 204800, 229376, 262144,
+};
+
+/* Bytes in a magazine: bounds what a CPU can hold of a class. */
+#define MAGAZINE_BYTES 65536u
+#define NSLOTS_MAX 126u
+
+/* A span: at least this much, so that visits to the page heap are rare. */
+#define SPAN_MIN_PAGES 8u /* 64 KiB */
+#define SPAN_MAX_PAGES 64u /* 512 KiB */
+
+/* Largest part of a span that may lie unused behind the last block. */
+#define TAIL_WASTE_DIVISOR 16u
+
+struct pcm_size_class pcm_size_class[PCM_NCLASSES];
+uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
+uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
+
+static uint16_t
+span_pages(uint32_t size)
+{
+	uint32_t n;
+
+	for (n = SPAN_MIN_PAGES; n < SPAN_MAX_PAGES; n++) {
+		uint32_t nbytes = n << PCM_PAGE_SHIFT;
+
+		if (nbytes >= size &&
+		    nbytes % size <= nbytes / TAIL_WASTE_DIVISOR)
+			break;
+	}
+	return (uint16_t)n;
+}
+
+static uint8_t
+slots(uint32_t size)
+{
+	uint32_t n = MAGAZINE_BYTES / size;
+
+	if (n < 1)
+		return 1;
+	return (uint8_t)(n > NSLOTS_MAX ? NSLOTS_MAX : n);
+}
+
+static void
+fill_table(uint8_t *table, size_t nentries, unsigned shift)
+{
+	uint8_t class = 1;
+	size_t i;
+
+	for (i = 0; i < nentries; i++) {
+		while (sizes[class] < i << shift)
+			class++;
+		table[i] = class;
+	}
+}
+
+void
+pcm_size_class_init(void)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		struct pcm_size_class *sc = &pcm_size_class[c];
+
+		sc->size = sizes[c];
+		sc->npages = span_pages(sc->size);
+		sc->nobjs = (uint16_t)(((uint32_t)sc->npages
+					<< PCM_PAGE_SHIFT) / sc->size);
+		sc->nslots = slots(sc->size);
+		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
+					     1) / sc->size);
+	}
+	fill_table(pcm_size_class_fine, PCM_ARRAY_LEN(pcm_size_class_fine),
+		   PCM_FINE_SHIFT);
+	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
+		   PCM_COARSE_SHIFT);
+}
+
+/*
+ * Spans begin on a logical page, so block k of a class, at k * size, is aligned
+ * wherever the size is a multiple of an alignment of at most a page.
+ */
+unsigned
+pcm_size_class_of_aligned(size_t n, size_t align)
+{
+	unsigned c;
+
+	if (n > PCM_SMALL_MAX || align > PCM_PAGE)
+		return 0;
+	for (c = pcm_size_class_of(n < align ? align : n); c < PCM_NCLASSES;
+	     c++)
+		if (sizes[c] % align == 0)
+			return c;
+	return 0;
+}

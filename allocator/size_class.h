@@ -1,0 +1,73 @@
+/*
+ * size_class.h - from a size to its class, and what a class is.
+ *
+ * 76 classes: 8, multiples of 16 to 128, then six or seven a doubling, to 256
+ * KiB. Above 128 bytes a block is at most 12.5 % larger than asked for. Class 0
+ * is "not a small object".
+ */
+#ifndef PCM_SIZE_CLASS_H
+#define PCM_SIZE_CLASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+#define PCM_NCLASSES 77 /* class 0 included */
+#define PCM_SMALL_MAX ((size_t)262144)
+
+/* Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. */
+#define PCM_FINE_MAX ((size_t)2048)
+#define PCM_FINE_SHIFT 3
+#define PCM_COARSE_SHIFT 7
+
+struct pcm_size_class {
+	uint32_t size;	     /* bytes of a block */
+	uint32_t reciprocal; /* pcm_size_class_index() */
+	uint16_t npages;     /* logical pages of a span */
+	uint16_t nobjs;	     /* blocks in a span */
+	uint8_t nslots;	     /* of a magazine */
+};
+
+extern struct pcm_size_class pcm_size_class[PCM_NCLASSES];
+extern uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
+extern uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
+
+/* Fills the tables; before that every lookup gives class 0. */
+void pcm_size_class_init(void);
+
+/* Class of n <= PCM_SMALL_MAX bytes. */
+PCM_ALWAYS_INLINE unsigned
+pcm_size_class_of(size_t n)
+{
+	if (PCM_LIKELY(n <= PCM_FINE_MAX))
+		return pcm_size_class_fine[(n + 7) >> PCM_FINE_SHIFT];
+	return pcm_size_class_coarse[(n + 127) >> PCM_COARSE_SHIFT];
+}
+
+/*
+ * pcm_size_class_of_aligned() - smallest class of n bytes whose every block is
+ * aligned, or 0 if there is none (align greater than a logical page, or n too
+ * large).
+ *
+ * align	a power of two
+ */
+unsigned pcm_size_class_of_aligned(size_t n, size_t align);
+
+/*
+ * pcm_size_class_index() - which block of a span begins at `offset`.
+ *
+ * Division by multiplication: with r = ceil(2^32 / size) and offset < 2^32,
+ *	offset * r / 2^32 = offset / size + e,	0 <= e < offset / 2^32 < 1
+ * so for an offset k * size the result is k. For any other offset the result j
+ * may be off by one, but j * size != offset either way: that is the test for a
+ * pointer into the middle of a block.
+ */
+static inline uint32_t
+pcm_size_class_index(unsigned class, uint32_t offset)
+{
+	return (uint32_t)(((uint64_t)offset *
+			   pcm_size_class[class].reciprocal) >> 32);
+}
+
+#endif

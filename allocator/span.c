@@ -1,0 +1,159 @@
+/*
+ * span.c - descriptors and their bitmaps.
+ *
+ * The bitmap lies outside the blocks: a flush does not touch blocks that have
+ * gone cold, a fill hands out neighbours, and a double free is seen.
+ */
+#include "span.h"
+
+#include <string.h>
+
+#include "meta.h"
+#include "pagemap.h"
+#include "size_class.h"
+
+#define WORD_BITS 64u
+
+static size_t
+nwords(const struct pcm_span *span)
+{
+	return (span->nobjs + WORD_BITS - 1) / WORD_BITS;
+}
+
+static size_t
+descriptor_bytes(const struct pcm_span *span)
+{
+	return sizeof(*span) + nwords(span) * sizeof(uint64_t);
+}
+
+static void
+set_all_free(struct pcm_span *span)
+{
+	size_t n = nwords(span);
+	unsigned rest = span->nobjs % WORD_BITS;
+
+	memset(span->free, 0xff, n * sizeof(uint64_t));
+	if (rest != 0)
+		span->free[n - 1] = ((uint64_t)1 << rest) - 1;
+	span->nfree = span->nobjs;
+}
+
+struct pcm_span *
+pcm_span_new_small(char *start, unsigned class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	struct pcm_span shape = { .nobjs = sc->nobjs };
+	struct pcm_span *span = pcm_meta_alloc(descriptor_bytes(&shape));
+
+	if (span == NULL)
+		return NULL;
+	*span = (struct pcm_span){
+		.start = start,
+		.nbytes = (size_t)sc->npages << PCM_PAGE_SHIFT,
+		.kind = PCM_SPAN_SMALL,
+		.class = (uint8_t)class,
+		.nobjs = sc->nobjs,
+	};
+	set_all_free(span);
+	pcm_pagemap_set_span(start, sc->npages, span);
+	pcm_pagemap_set_class(start, sc->npages, class);
+	return span;
+}
+
+struct pcm_span *
+pcm_span_new_block(enum pcm_span_kind kind, char *start, size_t nbytes)
+{
+	struct pcm_span *span = pcm_meta_alloc(sizeof(*span));
+
+	if (span == NULL)
+		return NULL;
+	*span = (struct pcm_span){
+		.start = start,
+		.nbytes = nbytes,
+		.kind = (uint8_t)kind,
+	};
+	return span;
+}
+
+void
+pcm_span_delete(struct pcm_span *span)
+{
+	size_t npages = span->nbytes >> PCM_PAGE_SHIFT;
+
+	if (span->kind == PCM_SPAN_SMALL)
+		pcm_pagemap_set_class(span->start, npages, 0);
+	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_LARGE)
+		pcm_pagemap_set_span(span->start, npages, NULL);
+	pcm_meta_free(span, descriptor_bytes(span));
+}
+
+unsigned
+pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
+{
+	uint32_t size = pcm_size_class[span->class].size;
+	unsigned taken = 0;
+
+	while (taken < n && span->nfree > 0) {
+		uint64_t word = span->free[span->first];
+		char *base = span->start +
+			(size_t)span->first * WORD_BITS * size;
+
+		while (word != 0 && taken < n) {
+			unsigned bit = (unsigned)__builtin_ctzll(word);
+
+			word &= word - 1;
+			objs[taken++] = base + (size_t)bit * size;
+			span->nfree--;
+		}
+		span->free[span->first] = word;
+		if (word == 0 && span->nfree > 0)
+			span->first++;
+	}
+	return taken;
+}
+
+static bool
+block_index(const struct pcm_span *span, const void *p, uint32_t *index)
+{
+	uint32_t offset = (uint32_t)((const char *)p - span->start);
+
+	*index = pcm_size_class_index(span->class, offset);
+	return *index < span->nobjs &&
+		*index * pcm_size_class[span->class].size == offset;
+}
+
+enum pcm_span_fault
+pcm_span_put(struct pcm_span *span, const void *p)
+{
+	uint32_t index;
+	uint64_t bit;
+
+	if (!block_index(span, p, &index))
+		return PCM_SPAN_NOT_A_BLOCK;
+	bit = (uint64_t)1 << (index % WORD_BITS);
+	if (span->free[index / WORD_BITS] & bit)
+		return PCM_SPAN_FREE_ALREADY;
+	span->free[index / WORD_BITS] |= bit;
+	span->nfree++;
+	if (index / WORD_BITS < span->first)
+		span->first = (uint16_t)(index / WORD_BITS);
+	return PCM_SPAN_OK;
+}
+
+bool
+pcm_span_is_block(const struct pcm_span *span, const void *p)
+{
+	uint32_t index;
+
+	if (span->kind != PCM_SPAN_SMALL)
+		return p == span->start;
+	return block_index(span, p, &index);
+}
+
+size_t
+pcm_span_block_size(const struct pcm_span *span)
+{
+	if (span->kind == PCM_SPAN_SMALL)
+		return pcm_size_class[span->class].size;
+	return span->nbytes;
+}

@@ -1,0 +1,73 @@
+/*
+ * span.h - a run of logical pages, and what lies in it.
+ */
+#ifndef PCM_SPAN_H
+#define PCM_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "page.h"
+
+enum pcm_span_kind {
+	PCM_SPAN_SMALL,	    /* blocks of one class */
+	PCM_SPAN_LARGE,	    /* one block, from the page heap */
+	PCM_SPAN_MAPPING,   /* one block, a mapping of its own */
+	PCM_SPAN_CACHED,    /* none: a mapping kept for the next one */
+	PCM_SPAN_EMERGENCY, /* one block, made in a signal handler */
+};
+
+struct pcm_span {
+	char *start;	/* the block's or the first block's address */
+	size_t nbytes;	/* of the run or mapping: the block's usable size */
+	uint8_t kind;	/* enum pcm_span_kind */
+	uint8_t class;	/* SMALL: of the blocks */
+	uint8_t bucket; /* SMALL: list of its central, 0: none */
+	uint16_t nobjs; /* SMALL: blocks in all */
+	uint16_t nfree; /* SMALL: = number of bits set in free */
+	uint16_t first; /* SMALL: no word of free below this one has a bit */
+	struct pcm_span *prev, *next; /* of the list that it is on */
+	uint64_t stamp;		      /* cached MAPPING: when it was freed, ms */
+	uint64_t free[]; /* SMALL: bit k set: block k is free */
+};
+
+/*
+ * pcm_span_new_small() - the descriptor of a span of `class` at `start`, every
+ * block free; entered in the pagemap. NULL: no memory.
+ */
+struct pcm_span *pcm_span_new_small(char *start, unsigned class);
+
+/* The descriptor of a single block; the caller enters it in the pagemap. */
+struct pcm_span *pcm_span_new_block(enum pcm_span_kind kind, char *start,
+				    size_t nbytes);
+
+/* Takes it out of the pagemap (SMALL and LARGE) and frees the descriptor. */
+void pcm_span_delete(struct pcm_span *span);
+
+/*
+ * pcm_span_take() - take up to n free blocks, lowest addresses first.
+ *
+ * Returns how many were written to objs. The caller holds the central's lock.
+ */
+unsigned pcm_span_take(struct pcm_span *span, void **objs, unsigned n);
+
+enum pcm_span_fault {
+	PCM_SPAN_OK,
+	PCM_SPAN_NOT_A_BLOCK,
+	PCM_SPAN_FREE_ALREADY,
+};
+
+/*
+ * pcm_span_put() - block p is free again. The caller holds the central's lock.
+ * On a fault nothing has changed.
+ */
+enum pcm_span_fault pcm_span_put(struct pcm_span *span, const void *p);
+
+/* Does a block begin at p? p lies in the span. */
+bool pcm_span_is_block(const struct pcm_span *span, const void *p);
+
+/* Bytes of the block that the span's pointers refer to. */
+size_t pcm_span_block_size(const struct pcm_span *span);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * stats.c - collecting, and the text that malloc_stats() and stats:exit write.
+ *
+ * Blocks in use are those outside of their spans less those in caches. Both are
+ * counted while others allocate: a difference below zero counts as 0.
+ */
+#include "stats.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "central.h"
+#include "conf.h"
+#include "depot.h"
+#include "large.h"
+#include "magazine.h"
+#include "mapping.h"
+#include "meta.h"
+#include "page_heap.h"
+#include "percpu.h"
+#include "rseq_process.h"
+#include "rseq_thread.h"
+#include "slow.h"
+#include "text.h"
+
+static void
+collect_class(struct pcm_stats_class *out, unsigned class, size_t in_slabs)
+{
+	struct pcm_central_stats central;
+
+	pcm_central_stats_get(class, &central);
+	out->size = pcm_size_class[class].size;
+	out->nspans = central.nspans;
+	out->cached = in_slabs + pcm_depot_nobjs(class);
+	out->allocated = central.nout > out->cached ?
+		central.nout - out->cached : 0;
+}
+
+static void
+collect_small(struct pcm_stats_all *all)
+{
+	struct pcm_percpu_stats percpu;
+	unsigned c;
+
+	pcm_percpu_stats_get(&percpu);
+	all->sum.nslabs = percpu.nslabs;
+	all->sum.nshards = percpu.nshards;
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		struct pcm_stats_class *class = &all->class[c];
+
+		collect_class(class, c, percpu.nobjs[c]);
+		all->sum.allocated += class->allocated * class->size;
+		all->sum.cached += class->cached * class->size;
+	}
+}
+
+static void
+collect_large(struct pcm_stats_all *all)
+{
+	struct pcm_page_heap_stats heap;
+	struct pcm_mapping_stats maps;
+	struct pcm_large_stats large;
+
+	pcm_page_heap_stats_get(&heap);
+	pcm_mapping_stats_get(&maps);
+	pcm_large_stats_get(&large);
+	all->nlarge = large.nlive;
+	all->large = large.live;
+	all->nmappings = maps.nlive;
+	all->mappings = maps.live;
+	all->cached_mappings = maps.cached;
+	all->free_cold = heap.free_cold;
+	all->sum.allocated += large.live + maps.live;
+	all->sum.active = heap.used + maps.live;
+	all->sum.retained = heap.free_warm + maps.cached;
+	all->sum.mapped = heap.mapped + maps.live + maps.cached;
+	all->sum.metadata = pcm_meta_bytes();
+}
+
+void
+pcm_stats_collect(struct pcm_stats_all *all)
+{
+	struct pcm_rseq_counts counts;
+
+	memset(all, 0, sizeof(*all));
+	if (!pcm_slow_enter())
+		return;
+	collect_small(all);
+	collect_large(all);
+	pcm_slow_leave();
+	pcm_rseq_counts_get(&counts);
+	all->sum.narmed = counts.armed;
+	all->sum.nrearmed = counts.rearmed;
+	all->sum.nrefused = counts.refused;
+}
+
+static void
+line(struct pcm_text *text, int fd, const char *name, size_t n)
+{
+	pcm_text_str(text, "pcmalloc: ");
+	pcm_text_str(text, name);
+	pcm_text_str(text, ": ");
+	pcm_text_dec(text, n);
+	pcm_text_str(text, "\n");
+	pcm_text_write(text, fd);
+}
+
+static void
+class_line(struct pcm_text *text, int fd, const struct pcm_stats_class *class)
+{
+	const char *const names[] = { "pcmalloc: class ", ": spans ",
+				      ", allocated ", ", cached " };
+	const size_t values[] = { class->size, class->nspans,
+				  class->allocated, class->cached };
+	size_t i;
+
+	for (i = 0; i < PCM_ARRAY_LEN(values); i++) {
+		pcm_text_str(text, names[i]);
+		pcm_text_dec(text, values[i]);
+	}
+	pcm_text_str(text, "\n");
+	pcm_text_write(text, fd);
+}
+
+static void
+write_head(struct pcm_text *text, int fd)
+{
+	const char *key, *value = "";
+	size_t i;
+
+	pcm_text_str(text, "pcmalloc: mode: ");
+	pcm_text_str(text, pcm_rseq_mode());
+	pcm_text_str(text, "\npcmalloc: configuration: ");
+	for (i = 0; (key = pcm_conf_key(i, &value)) != NULL; i++) {
+		pcm_text_str(text, i == 0 ? "" : ",");
+		pcm_text_str(text, key);
+		pcm_text_str(text, ":");
+		pcm_text_str(text, value);
+	}
+	pcm_text_str(text, "\n");
+	pcm_text_write(text, fd);
+}
+
+void
+pcm_stats_write(int fd)
+{
+	struct pcm_text text = { .len = 0 };
+	struct pcm_stats_all all;
+	size_t i;
+
+	pcm_stats_collect(&all);
+	write_head(&text, fd);
+	{
+		const struct {
+			const char *name;
+			size_t value;
+		} lines[] = {
+			{ "allocated bytes", all.sum.allocated },
+			{ "cached bytes", all.sum.cached },
+			{ "active bytes", all.sum.active },
+			{ "retained bytes", all.sum.retained },
+			{ "mapped bytes", all.sum.mapped },
+			{ "metadata bytes", all.sum.metadata },
+			{ "large blocks", all.nlarge },
+			{ "large bytes", all.large },
+			{ "mapping blocks", all.nmappings },
+			{ "mapping bytes", all.mappings },
+			{ "kept mapping bytes", all.cached_mappings },
+			{ "slabs", all.sum.nslabs },
+			{ "shards", all.sum.nshards },
+			{ "threads armed", all.sum.narmed },
+			{ "threads armed again", all.sum.nrearmed },
+			{ "registrations refused", all.sum.nrefused },
+		};
+
+		for (i = 0; i < PCM_ARRAY_LEN(lines); i++)
+			line(&text, fd, lines[i].name, lines[i].value);
+	}
+	for (i = 1; i < PCM_NCLASSES; i++)
+		if (all.class[i].nspans != 0)
+			class_line(&text, fd, &all.class[i]);
+}
+
+/* After the program's own destructors and exit handlers. */
+__attribute__((destructor(101))) static void
+write_at_exit(void)
+{
+	if (pcm_conf.stats != 0)
+		pcm_stats_write(STDERR_FILENO);
+}

@@ -1,0 +1,35 @@
+/*
+ * stats.h - numbers for people and for mallinfo.
+ */
+#ifndef PCM_STATS_H
+#define PCM_STATS_H
+
+#include <stddef.h>
+
+#include "pcmalloc/pcmalloc.h"
+#include "size_class.h"
+
+/* Blocks of one size class. */
+struct pcm_stats_class {
+	size_t size;
+	size_t nspans;
+	size_t allocated; /* blocks in use by the program */
+	size_t cached;	  /* blocks in slabs, shards and the depot */
+};
+
+struct pcm_stats_all {
+	struct pcm_stats sum;
+	size_t nlarge, large;	  /* blocks from the page heap, bytes */
+	size_t nmappings, mappings; /* blocks with mappings of their own */
+	size_t cached_mappings;	  /* bytes of mappings kept for reuse */
+	size_t free_cold;	  /* free pages without memory */
+	struct pcm_stats_class class[PCM_NCLASSES];
+};
+
+/* Collects everything. Takes most locks, one at a time. */
+void pcm_stats_collect(struct pcm_stats_all *all);
+
+/* Writes the statistics as text to fd. */
+void pcm_stats_write(int fd);
+
+#endif

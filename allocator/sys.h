@@ -1,0 +1,63 @@
+/*
+ * sys.h - every memory system call that the allocator makes, in one place.
+ *
+ * None sets errno, takes a lock or is a cancellation point; all are
+ * async-signal-safe. Sizes are in bytes and multiples of the OS page size.
+ */
+#ifndef PCM_SYS_H
+#define PCM_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PCM_HUGEPAGE_SHIFT 21
+#define PCM_HUGEPAGE ((size_t)1 << PCM_HUGEPAGE_SHIFT)
+
+/* Bytes of an OS page: 4, 16 or 64 KiB. Set by pcm_sys_init(). */
+extern size_t pcm_sys_page;
+
+/* Reads the page size from the auxiliary vector. */
+void pcm_sys_init(void);
+
+static inline size_t
+pcm_round_up(size_t n, size_t align)
+{
+	return (n + align - 1) & ~(align - 1);
+}
+
+/*
+ * pcm_sys_map() - zeroed private memory, aligned to `align` (a power of two,
+ * at least the OS page). Returns NULL if the system has none.
+ */
+void *pcm_sys_map(size_t nbytes, size_t align);
+
+/* Returns false if the system cannot (it may have to split a mapping). */
+bool pcm_sys_unmap(void *p, size_t nbytes);
+
+/* Grows or shrinks a mapping where it is. False: nothing has changed. */
+bool pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes);
+
+/*
+ * pcm_sys_move() - move a mapping's pages to `to`, in place of the mapping of
+ * new_nbytes that is there. False: nothing has changed.
+ */
+bool pcm_sys_move(void *p, size_t old_nbytes, void *to, size_t new_nbytes);
+
+/* Gives the pages back; they read as zero after. False: they stay (mlock). */
+bool pcm_sys_release(void *p, size_t nbytes);
+
+/* Transparent hugepages for a range: forbid, or ask. Failure is harmless. */
+void pcm_sys_forbid_huge(void *p, size_t nbytes);
+void pcm_sys_ask_huge(void *p, size_t nbytes);
+
+/* Faults pages in with one call, where the kernel can (5.14). */
+void pcm_sys_populate(void *p, size_t nbytes);
+
+/* Milliseconds of the coarse monotonic clock. */
+uint64_t pcm_sys_now(void);
+
+/* CPUs this process may run on now; at least 1. */
+unsigned pcm_sys_ncpus(void);
+
+#endif

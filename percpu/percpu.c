@@ -1,0 +1,354 @@
+/*
+ * percpu.c - the table of slabs: populating, stopping, and who serves a call.
+ *
+ * An index's state changes under stop_lock only:
+ *
+ *	ABSENT -> LIVE		by the first thread that finds the dummy there
+ *	LIVE <-> STOPPED	by whoever stops CPUs: trim, fork
+ *
+ * The table entry is the distance to the slab while LIVE, else 0. Publishing is
+ * a store-release; sections load the entry and then what it leads to (an
+ * address dependency). Taking back is a store and a fence: the fence is
+ * membarrier's, see rseq_fence.h.
+ */
+#include "percpu.h"
+
+#include <stdatomic.h>
+
+#include "clone.h"
+#include "rseq_fence.h"
+#include "shard.h"
+
+/* Sections tried before a shard is used instead: debuggers, signal storms. */
+#define TRIES 8
+
+/* What initialises a word of the dummy. */
+#define ALL_NONE { [0 ... PCM_NSTACKS - 1] = PCM_MAG_NONE }
+
+const struct pcm_slab pcm_slab_dummy = { .word = { ALL_NONE, ALL_NONE } };
+
+pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
+uint8_t pcm_percpu_nslots[PCM_NSTACKS];
+
+enum state {
+	ABSENT,
+	LIVE,
+	STOPPED,
+};
+
+/* Written under stop_lock; read without it as a hint. */
+static _Atomic uint8_t states[PCM_NINDEXES];
+
+static struct pcm_lock stop_lock = PCM_LOCK_INIT(PCM_RANK_STOP);
+
+/* Under stop_lock. */
+static bool stopped; /* the slabs are out of the table */
+
+/* All slabs. Written under stop_lock; never shrinks. */
+static struct pcm_slab *_Atomic slabs;
+
+static void *(*memory_alloc)(size_t nbytes, size_t align);
+
+void
+pcm_percpu_init(void *(*alloc)(size_t nbytes, size_t align), unsigned nshards)
+{
+	memory_alloc = alloc;
+	pcm_shard_init(nshards);
+}
+
+void *
+pcm_percpu_alloc(size_t nbytes, size_t align)
+{
+	return memory_alloc(nbytes, align);
+}
+
+/* The table's entries are read by assembly: write them as one access. */
+static void
+table_set(uint32_t index, const struct pcm_slab *slab)
+{
+	pcm_rseq_distance d = slab == NULL ? 0 :
+		(pcm_rseq_distance)((uintptr_t)slab -
+				    (uintptr_t)&pcm_slab_dummy);
+
+	__atomic_store_n(&pcm_slab_distance[index], d, __ATOMIC_RELEASE);
+}
+
+static void
+slab_clear(struct pcm_slab *slab)
+{
+	unsigned w, stack;
+
+	for (w = 0; w < PCM_NWORDS; w++)
+		for (stack = 0; stack < PCM_NSTACKS; stack++)
+			slab->word[w][stack] = PCM_MAG_NONE;
+}
+
+static void
+set_state(uint32_t index, enum state state)
+{
+	atomic_store_explicit(&states[index], (uint8_t)state,
+			      memory_order_release);
+}
+
+/* While CPUs are stopped a new slab joins them. */
+static bool
+populate_locked(uint32_t index)
+{
+	struct pcm_slab *slab;
+
+	if (atomic_load_explicit(&states[index], memory_order_relaxed) !=
+	    ABSENT)
+		return !stopped;
+	slab = memory_alloc(sizeof(*slab), _Alignof(struct pcm_slab));
+	if (slab == NULL)
+		return false;
+	slab_clear(slab);
+	slab->index = index;
+	slab->next = atomic_load_explicit(&slabs, memory_order_relaxed);
+	atomic_store_explicit(&slabs, slab, memory_order_release);
+	set_state(index, stopped ? STOPPED : LIVE);
+	table_set(index, stopped ? NULL : slab);
+	return !stopped;
+}
+
+/* Makes a slab for an ABSENT index, unless somebody is stopping CPUs. */
+static PCM_COLD bool
+populate(uint32_t index)
+{
+	bool live;
+
+	if (!pcm_trylock(&stop_lock))
+		return false;
+	live = populate_locked(index);
+	pcm_unlock(&stop_lock);
+	return live;
+}
+
+/* True if the calling thread can use a CPU's slab just now. */
+static bool
+on_cpu(void)
+{
+	int index;
+	uint8_t state;
+
+	if (!pcm_rseq_arm())
+		return false;
+	index = pcm_rseq_hint();
+	if (index < 0 || index >= PCM_NINDEXES)
+		return false;
+	state = atomic_load_explicit(&states[index], memory_order_acquire);
+	if (PCM_UNLIKELY(state == ABSENT))
+		return populate((uint32_t)index);
+	return state == LIVE;
+}
+
+/*
+ * One try more than the caller's: a section that fails twice on a live slab has
+ * met an empty or full magazine, or aborts all the time. Both mean the same to
+ * the caller: exchange magazines.
+ */
+bool
+pcm_percpu_pop(unsigned stack, void **obj)
+{
+	if (!on_cpu())
+		return pcm_shard_pop(stack, obj);
+	return pcm_percpu_pop_fast(stack, obj);
+}
+
+bool
+pcm_percpu_push(unsigned stack, void *obj)
+{
+	if (!on_cpu())
+		return pcm_shard_push(stack, obj);
+	return pcm_percpu_push_fast(stack, obj);
+}
+
+void **
+pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack, void **top)
+{
+	const void *word = &pcm_slab_dummy.word[which][stack];
+	void *old;
+	int i;
+
+	for (i = 0; i < TRIES && on_cpu(); i++) {
+		struct pcm_rseq_area *area = pcm_rseq_armed;
+
+		if (area != NULL &&
+		    pcm_rseq_exchange(area, word, pcm_slab_distance, top, &old))
+			return old;
+	}
+	return pcm_shard_exchange(which, stack, top);
+}
+
+bool
+pcm_percpu_inside(void)
+{
+	return pcm_shard_inside();
+}
+
+/* Under stop_lock. */
+static void
+take_all_out(void)
+{
+	struct pcm_slab *s;
+
+	stopped = true;
+	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
+	     s = s->next) {
+		set_state(s->index, STOPPED);
+		table_set(s->index, NULL);
+	}
+}
+
+static void
+put_all_back(void)
+{
+	struct pcm_slab *s;
+
+	stopped = false;
+	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
+	     s = s->next) {
+		table_set(s->index, s);
+		set_state(s->index, LIVE);
+	}
+}
+
+/* Under stop_lock. True: the slabs are out, and nobody is in a section. */
+static bool
+stop_locked(void)
+{
+	if (!pcm_rseq_fence_available())
+		return false;
+	take_all_out();
+	if (pcm_rseq_fence())
+		return true;
+	put_all_back();
+	return false;
+}
+
+bool
+pcm_percpu_stop(void)
+{
+	pcm_lock(&stop_lock);
+	if (stop_locked())
+		return true;
+	pcm_unlock(&stop_lock);
+	return false;
+}
+
+void
+pcm_percpu_resume(void)
+{
+	put_all_back();
+	pcm_unlock(&stop_lock);
+}
+
+/* Without a fence: what the calling thread can reach by itself. */
+static void
+drain_here(void (*take)(unsigned stack, void **top))
+{
+	unsigned w, stack;
+
+	for (stack = 1; stack < PCM_NSTACKS; stack++) {
+		for (w = 0; w < PCM_NWORDS; w++) {
+			void **top = pcm_percpu_exchange(
+				(enum pcm_slab_word)w, stack, PCM_MAG_NONE);
+
+			if (top != PCM_MAG_NONE)
+				take(stack, top);
+		}
+	}
+}
+
+static void
+drain_slab(struct pcm_slab *slab, void (*take)(unsigned stack, void **top))
+{
+	unsigned w, stack;
+
+	for (w = 0; w < PCM_NWORDS; w++) {
+		for (stack = 1; stack < PCM_NSTACKS; stack++) {
+			void **top = slab->word[w][stack];
+
+			slab->word[w][stack] = PCM_MAG_NONE;
+			if (top != PCM_MAG_NONE)
+				take(stack, top);
+		}
+	}
+}
+
+void
+pcm_percpu_drain(void (*take)(unsigned stack, void **top))
+{
+	struct pcm_slab *s;
+
+	if (pcm_percpu_stop()) {
+		s = atomic_load_explicit(&slabs, memory_order_acquire);
+		for (; s != NULL; s = s->next)
+			drain_slab(s, take);
+		pcm_percpu_resume();
+	} else {
+		drain_here(take);
+	}
+	pcm_shard_drain(take);
+}
+
+void
+pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
+{
+	struct pcm_slab *s;
+	unsigned w, stack;
+
+	*stats = (struct pcm_percpu_stats){ 0 };
+	for (s = atomic_load_explicit(&slabs, memory_order_acquire); s != NULL;
+	     s = s->next) {
+		stats->nslabs++;
+		for (w = 0; w < PCM_NWORDS; w++) {
+			for (stack = 1; stack < PCM_NSTACKS; stack++) {
+				void **top = __atomic_load_n(
+					&s->word[w][stack], __ATOMIC_RELAXED);
+
+				stats->nobjs[stack] += pcm_mag_count(
+					top, pcm_percpu_nslots[stack]);
+			}
+		}
+	}
+	pcm_shard_stats_add(stats);
+}
+
+/*
+ * fork() copies page after page while other threads run: the child could see a
+ * slab's new top beside its magazine's old slot. So the slabs are stopped first.
+ */
+bool
+pcm_percpu_fork_lock(void)
+{
+	bool quiet;
+
+	pcm_lock_unchecked(&stop_lock);
+	quiet = pcm_single_threaded() || stop_locked();
+	pcm_shard_fork_lock();
+	return quiet;
+}
+
+void
+pcm_percpu_fork_unlock(void)
+{
+	pcm_shard_fork_unlock();
+	put_all_back();
+	pcm_unlock_unchecked(&stop_lock);
+}
+
+void
+pcm_percpu_fork_child(bool quiet)
+{
+	struct pcm_slab *s;
+
+	pcm_shard_fork_child();
+	/* Torn slabs: forget what they held rather than hand it out twice. */
+	if (!quiet)
+		for (s = atomic_load_explicit(&slabs, memory_order_relaxed);
+		     s != NULL; s = s->next)
+			slab_clear(s);
+	put_all_back();
+	pcm_lock_reset(&stop_lock);
+}

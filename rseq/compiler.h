@@ -1,0 +1,28 @@
+/*
+ * compiler.h - the few compiler attributes that the code uses by name.
+ */
+#ifndef PCM_COMPILER_H
+#define PCM_COMPILER_H
+
+#define PCM_LIKELY(x) __builtin_expect(!!(x), 1)
+#define PCM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PCM_ALWAYS_INLINE static inline __attribute__((always_inline))
+#define PCM_COLD __attribute__((cold, noinline))
+#define PCM_NOINLINE __attribute__((noinline))
+
+/* The public interface; everything else is compiled with hidden visibility. */
+#define PCM_EXPORT __attribute__((visibility("default")))
+
+/* One static TLS access: no call of __tls_get_addr, which may allocate. */
+#define PCM_TLS __thread __attribute__((tls_model("initial-exec")))
+
+/*
+ * Two cache lines: the adjacent-line prefetcher of x86 pulls lines in pairs,
+ * and some aarch64 cores have 128-byte lines.
+ */
+#define PCM_CACHE_LINE 128
+#define PCM_LINE_ALIGNED __attribute__((aligned(PCM_CACHE_LINE)))
+
+#define PCM_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * rseq_process.h - what is true of rseq for the whole process.
+ *
+ * Found out once, at start-up, before any thread is armed; read-only after.
+ */
+#ifndef PCM_RSEQ_PROCESS_H
+#define PCM_RSEQ_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whose area the threads use. */
+enum pcm_rseq_owner {
+	PCM_RSEQ_OWNER_NONE, /* nobody's: every thread uses the fallback */
+	PCM_RSEQ_OWNER_LIBC, /* glibc's, at thread pointer + __rseq_offset */
+	PCM_RSEQ_OWNER_SELF, /* ours, in our TLS */
+};
+
+/* Why the owner is nobody. */
+enum pcm_rseq_absence {
+	PCM_RSEQ_PRESENT,
+	PCM_RSEQ_SWITCHED_OFF,	/* PCMALLOC_CONF rseq:off */
+	PCM_RSEQ_NO_SECTIONS,	/* no sections for this architecture */
+	PCM_RSEQ_KERNEL_BROKEN, /* arm64, Linux 6.19 to 7.0.13 */
+	PCM_RSEQ_NO_KERNEL,	/* ENOSYS at the first registration */
+	PCM_RSEQ_DENIED_BY_OS,	/* EPERM: seccomp, another signature */
+};
+
+/* Which field is the index. */
+enum pcm_rseq_index {
+	PCM_RSEQ_INDEX_AUTO,
+	PCM_RSEQ_INDEX_CPU_ID,
+	PCM_RSEQ_INDEX_MM_CID,
+};
+
+struct pcm_rseq_process {
+	enum pcm_rseq_owner owner;
+	enum pcm_rseq_absence absence;
+	enum pcm_rseq_index index; /* never AUTO after start-up */
+	intptr_t libc_offset;	   /* glibc's area from the thread pointer */
+	uint32_t libc_size;	   /* bytes glibc registered */
+};
+
+extern struct pcm_rseq_process pcm_rseq_process;
+
+/*
+ * pcm_rseq_process_init() - look for rseq.
+ *
+ * enable	false: PCMALLOC_CONF rseq:off
+ * index	the wanted index; mm_cid is granted only where the kernel has
+ *		it (AT_RSEQ_FEATURE_SIZE >= 28), else cpu_id is used
+ *
+ * No system call but uname(2) on aarch64. Call once, before any thread arms.
+ */
+void pcm_rseq_process_init(bool enable, enum pcm_rseq_index index);
+
+/*
+ * pcm_rseq_process_absent() - record that the kernel refuses registration to
+ * the process as a whole (first registration, ENOSYS or EPERM).
+ */
+void pcm_rseq_process_absent(enum pcm_rseq_absence why);
+
+/*
+ * pcm_rseq_kernel_broken() - does this kernel run sections wrongly?
+ *
+ * arm64 kernels 6.19 to 7.0.13 do not abort a section when its thread is
+ * preempted and resumed on the same CPU.
+ *
+ * machine, release	uname(2)'s fields
+ */
+bool pcm_rseq_kernel_broken(const char *machine, const char *release);
+
+/*
+ * pcm_rseq_mode() - one line that says what the process runs on, for example
+ * "per-CPU, glibc's registration, mm_cid" or "fallback, rseq switched off".
+ * Static text. Async-signal-safe.
+ */
+const char *pcm_rseq_mode(void);
+
+#endif

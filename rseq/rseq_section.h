@@ -1,0 +1,108 @@
+/*
+ * rseq_section.h - the three restartable sections: pop, push, exchange.
+ *
+ * They work on *words*. A word holds the top of a stack of pointers, and there
+ * is one copy of it per index (CPU or concurrency id). The copies lie at
+ *
+ *	address of the word for index i  =  word + table[i]
+ *
+ * where `word` is the address in the dummy copy and table[i] a byte distance.
+ * table[i] = 0 therefore means "the dummy"; a table that nobody ever wrote to
+ * (.bss) sends every index there. The dummy's words are at once an empty and a
+ * full stack, so that pop and push need no test for it.
+ *
+ * A stack of pointers lies in an array whose end is PCM_STACK_ALIGN-aligned;
+ * the word below its first slot is 0:
+ *
+ *	  [ 0 | slot | slot | slot | ... | slot ]
+ *	                      ^top              ^ aligned
+ *
+ *	empty:  top[-1] == 0			(pop needs no lower bound)
+ *	full:	top % PCM_STACK_ALIGN == 0	(push needs no upper bound)
+ *
+ * What holds for all three, and what the kernel guarantees:
+ *  - `area` is the calling thread's struct rseq, or was when the thread was
+ *    armed. Everything that depends on the index is loaded after rseq_cs was
+ *    set, and nothing derived from it survives an abort.
+ *  - If the thread is preempted, migrated, signalled or fenced between the
+ *    first instruction and the commit, the kernel resumes it at the abort
+ *    handler. So when the commit executes, nobody else has used this index
+ *    since rseq_cs was set.
+ *  - Exactly one store can be seen by others, and it comes last: the commit.
+ *    (Push also writes the slot above the top: it belongs to nobody.)
+ *  - A thread that is not registered has cpu_id < 0; its mm_cid reads 0, which
+ *    is why cpu_id is tested although it may not be the index.
+ *  - No call, no stack write, no system call inside; the abort does not jump
+ *    back: the caller decides whether to try again, so a debugger that steps
+ *    through aborts a bounded number of times.
+ *
+ * Signal safety: all are async-signal-safe and reentrant.
+ */
+#ifndef PCM_RSEQ_SECTION_H
+#define PCM_RSEQ_SECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "rseq_abi.h"
+
+/* Bytes; a stack ends at a multiple of this. Known to the assembly. */
+#define PCM_STACK_ALIGN 1024
+
+/*
+ * Where index i's copy lies: bytes from the dummy. Aligned loads and stores of
+ * it are single-copy atomic; the writers are in percpu/.
+ */
+typedef intptr_t pcm_rseq_distance;
+
+/* Offset in struct rseq of the field that is the index: cpu_id or mm_cid. */
+extern uintptr_t pcm_rseq_index_field;
+
+/*
+ * Contract of the sections, in C-like pseudo-code. `area`, `word`, `table` as
+ * above; [S] marks the first instruction of the section, [C] the commit.
+ *
+ * pop(area, word, table, &obj):
+ *	area->rseq_cs = &descriptor;
+ * [S]	if (area->cpu_id < 0) return false;
+ *	w = word + table[*(uint32_t *)(area + index_field)];
+ *	top = *w;
+ *	obj = top[-1];
+ *	if (obj == 0) return false;
+ *	prefetch(top[-2]);
+ * [C]	*w = top - 1;
+ *	return true;
+ *
+ * push(area, word, table, obj):
+ *	area->rseq_cs = &descriptor;
+ * [S]	if (area->cpu_id < 0) return false;
+ *	w = word + table[*(uint32_t *)(area + index_field)];
+ *	top = *w;
+ *	if (top % PCM_STACK_ALIGN == 0) return false;
+ *	*top = obj;
+ * [C]	*w = top + 1;
+ *	return true;
+ *
+ * exchange(area, word, table, new, &old):
+ *	area->rseq_cs = &descriptor;
+ * [S]	if (area->cpu_id < 0) return false;
+ *	d = table[*(uint32_t *)(area + index_field)];
+ *	if (d == 0) return false;	  never writes to the dummy
+ *	w = word + d;
+ *	old = *w;
+ * [C]	*w = new;
+ *	return true;
+ *
+ * All: aborted = return false. The caller learns why from the thread's state.
+ */
+#if defined(__x86_64__)
+#include "rseq_section_x86_64.h"
+#define PCM_RSEQ_HAVE_SECTIONS 1
+#else
+#include "rseq_section_none.h"
+#define PCM_RSEQ_HAVE_SECTIONS 0
+#endif
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * rseq_thread.c - arming a thread: registration found, made, or made again.
+ */
+#include "rseq_thread.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "raw_syscall.h"
+#include "rseq_process.h"
+#include "rseq_section.h"
+
+/* Visits of the slow path between two tries of a refused thread, at most. */
+#define BACKOFF_MAX 8
+
+/* Bytes of the kernel's signal set, for rt_sigprocmask(2). */
+#define KERNEL_SIGSET_BYTES 8
+#define SIG_SETMASK_NR 2
+
+PCM_TLS struct pcm_rseq_area *pcm_rseq_armed;
+PCM_TLS uint32_t pcm_rseq_held;
+
+/*
+ * Our own area starts as "not registered", so that whoever reads it before it
+ * is registered sees the truth.
+ */
+static PCM_TLS struct pcm_rseq_area own_area = {
+	.cpu_id = PCM_RSEQ_UNINITIALIZED,
+};
+
+static PCM_TLS struct {
+	enum pcm_rseq_thread_state state;
+	int32_t tid;	    /* of the thread that this TLS belongs to */
+	uint8_t was_armed;  /* for the statistics: armed before */
+	uint8_t backoff;    /* visits to skip after the next refusal */
+	uint8_t skip;	    /* visits left to skip */
+} self;
+
+static struct {
+	atomic_ulong armed, rearmed, refused;
+} counts;
+
+static struct pcm_rseq_area *
+thread_area(void)
+{
+	if (pcm_rseq_process.owner == PCM_RSEQ_OWNER_LIBC)
+		return (struct pcm_rseq_area *)((uintptr_t)
+			__builtin_thread_pointer() +
+			(uintptr_t)pcm_rseq_process.libc_offset);
+	return &own_area;
+}
+
+/* The kernel writes the area whenever it likes: read it as it is in memory. */
+static int32_t
+area_cpu_id(const struct pcm_rseq_area *area)
+{
+	return *(const volatile int32_t *)&area->cpu_id;
+}
+
+static bool
+disarm(enum pcm_rseq_thread_state state)
+{
+	pcm_rseq_armed = NULL;
+	self.state = state;
+	return false;
+}
+
+static bool
+armed(struct pcm_rseq_area *area)
+{
+	bool own = area == &own_area;
+
+	self.state = own ? PCM_RSEQ_THREAD_OWN : PCM_RSEQ_THREAD_LIBC;
+	self.backoff = 0;
+	self.skip = 0;
+	pcm_rseq_armed = area;
+	atomic_fetch_add_explicit(self.was_armed ? &counts.rearmed :
+						   &counts.armed,
+				  1, memory_order_relaxed);
+	self.was_armed = true;
+	return true;
+}
+
+/*
+ * A task that finds another thread's id in its TLS shares that TLS: a vfork or
+ * CLONE_VM child. The area is then not its own.
+ */
+static bool
+shares_tls(void)
+{
+	int32_t tid = (int32_t)pcm_syscall0(SYS_gettid);
+
+	if (self.tid == 0)
+		self.tid = tid;
+	return self.tid != tid;
+}
+
+/*
+ * Signals are masked, because a handler that allocates in between would find
+ * the area half registered. rseq_cs is cleared first: the kernel would follow
+ * a dangling descriptor at the next preemption.
+ */
+static long
+register_area(struct pcm_rseq_area *area)
+{
+	uint32_t nbytes = area == &own_area ? sizeof(own_area) :
+					      pcm_rseq_process.libc_size;
+	uint64_t all = ~(uint64_t)0, old;
+	long ret;
+
+	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK_NR, &all, &old,
+		     KERNEL_SIGSET_BYTES);
+	*(volatile uint64_t *)&area->rseq_cs = 0;
+	ret = pcm_syscall4(SYS_rseq, area, nbytes, 0, PCM_RSEQ_SIG);
+	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK_NR, &old, NULL,
+		     KERNEL_SIGSET_BYTES);
+	return ret;
+}
+
+static bool
+refused_foreign(void)
+{
+	atomic_fetch_add_explicit(&counts.refused, 1, memory_order_relaxed);
+	self.backoff = self.backoff == 0 ? 1 : (uint8_t)(self.backoff * 2);
+	if (self.backoff > BACKOFF_MAX)
+		self.backoff = BACKOFF_MAX;
+	self.skip = (uint8_t)(self.backoff - 1);
+	return disarm(PCM_RSEQ_THREAD_FOREIGN);
+}
+
+static bool
+refused_denied(long ret)
+{
+	unsigned long before = atomic_fetch_add_explicit(&counts.refused, 1,
+							 memory_order_relaxed);
+
+	/* The process's first try: nobody here will ever get one. */
+	if (before == 0 && atomic_load_explicit(&counts.armed,
+						memory_order_relaxed) == 0)
+		pcm_rseq_process_absent(ret == -ENOSYS ?
+						PCM_RSEQ_NO_KERNEL :
+						PCM_RSEQ_DENIED_BY_OS);
+	return disarm(PCM_RSEQ_THREAD_DENIED);
+}
+
+static bool
+register_thread(struct pcm_rseq_area *area)
+{
+	long ret = register_area(area);
+
+	switch (ret) {
+	case 0:
+	case -EBUSY: /* exactly this registration stands already */
+		return armed(area);
+	case -EINVAL: /* another area is registered */
+		return refused_foreign();
+	default: /* ENOSYS, EPERM */
+		return refused_denied(ret);
+	}
+}
+
+bool
+pcm_rseq_arm(void)
+{
+	struct pcm_rseq_area *area;
+
+	if (pcm_rseq_held != 0)
+		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
+	if (pcm_rseq_process.owner == PCM_RSEQ_OWNER_NONE)
+		return disarm(PCM_RSEQ_THREAD_OFF);
+	area = thread_area();
+	/* A fresh own area reads -1, so >= 0 is the kernel's word. */
+	if (pcm_rseq_armed != NULL && area_cpu_id(area) >= 0)
+		return true;
+	if (self.state == PCM_RSEQ_THREAD_DENIED)
+		return false;
+	if (self.skip > 0) {
+		self.skip--;
+		return false;
+	}
+	if (shares_tls())
+		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
+	if (area_cpu_id(area) >= 0)
+		return armed(area);
+	return register_thread(area);
+}
+
+bool
+pcm_rseq_denied(void)
+{
+	return self.state == PCM_RSEQ_THREAD_DENIED ||
+		self.state == PCM_RSEQ_THREAD_OFF;
+}
+
+enum pcm_rseq_thread_state
+pcm_rseq_thread_state(void)
+{
+	return self.state;
+}
+
+void
+pcm_rseq_thread_forked(void)
+{
+	self.tid = (int32_t)pcm_syscall0(SYS_gettid);
+}
+
+int
+pcm_rseq_hint(void)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	if (area == NULL || area_cpu_id(area) < 0)
+		return -1;
+	return *(volatile int32_t *)((uintptr_t)area + pcm_rseq_index_field);
+}
+
+void
+pcm_rseq_counts_get(struct pcm_rseq_counts *out)
+{
+	out->armed = atomic_load_explicit(&counts.armed, memory_order_relaxed);
+	out->rearmed = atomic_load_explicit(&counts.rearmed,
+					    memory_order_relaxed);
+	out->refused = atomic_load_explicit(&counts.refused,
+					    memory_order_relaxed);
+}
