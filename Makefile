@@ -77,6 +77,6 @@ $(B)/obj/%.o: %.S
 
 $(B)/obj/allocator/operator_new_static.o: allocator/operator_new.c
 	@mkdir -p $(@D)
-	$(CC) $(LIB_CFLAGS) -DPCM_STATIC_LIBRARY=1 -c -o $@ $<
+	@echo "  CC $@"; $(CC) $(LIB_CFLAGS) -DPCM_STATIC_LIBRARY=1 -c -o $@ $<
 
 -include $(LIB_O:.o=.d) $(B)/obj/allocator/operator_new_static.d

@@ -7,19 +7,8 @@
 #include "emergency.h"
 #include "large.h"
 #include "misuse.h"
-#include "shard.h"
 #include "slow.h"
 #include "span.h"
-
-/*
- * Threads that will never have rseq go to their shard directly: for them it is
- * the fast path. They need no slow.h: a shard's operation guards itself.
- */
-static inline bool
-on_fallback(void)
-{
-	return pcm_rseq_armed == NULL && pcm_rseq_denied();
-}
 
 static void *
 alloc(size_t nbytes, size_t align, bool *zeroed)
@@ -40,9 +29,6 @@ pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed)
 
 	if (zeroed != NULL)
 		*zeroed = false;
-	if (nbytes <= PCM_SMALL_MAX && align <= PCM_MIN_ALIGN &&
-	    on_fallback() && pcm_shard_pop(pcm_size_class_of(nbytes), &p))
-		return p;
 	if (PCM_UNLIKELY(nbytes > PTRDIFF_MAX))
 		return NULL;
 	if (!pcm_slow_enter())
@@ -93,8 +79,6 @@ pcm_block_release(void *p)
 		return;
 	if (class == 0)
 		(void)span_of_block("free", p); /* diagnosed outside of locks */
-	else if (on_fallback() && pcm_shard_push(class, p))
-		return;
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);
 		return;

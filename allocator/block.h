@@ -14,6 +14,7 @@
 #include "compiler.h"
 #include "pagemap.h"
 #include "percpu.h"
+#include "shard.h"
 #include "size_class.h"
 
 /* What every block is aligned to, if it is larger than 8 bytes. */
@@ -34,6 +35,24 @@ PCM_ALWAYS_INLINE bool
 pcm_block_free_fast(void *p)
 {
 	return PCM_LIKELY(pcm_percpu_push_fast(pcm_pagemap_class(p), p));
+}
+
+/*
+ * pcm_block_alloc_unarmed(), pcm_block_free_unarmed() - what is tried next when
+ * the above have failed: the fast path of threads that will never have rseq.
+ */
+static inline bool
+pcm_block_alloc_unarmed(size_t nbytes, void **p)
+{
+	return pcm_rseq_armed == NULL && nbytes <= PCM_SMALL_MAX &&
+		pcm_shard_pop_fast(pcm_size_class_of(nbytes), p);
+}
+
+static inline bool
+pcm_block_free_unarmed(void *p)
+{
+	return pcm_rseq_armed == NULL &&
+		pcm_shard_push_fast(pcm_pagemap_class(p), p);
 }
 
 /*

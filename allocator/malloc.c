@@ -18,11 +18,21 @@
 static PCM_NOINLINE void *
 alloc_slow(size_t nbytes, bool *zeroed)
 {
-	void *p = pcm_block_alloc(nbytes, PCM_MIN_ALIGN, zeroed);
+	void *p;
 
+	if (pcm_block_alloc_unarmed(nbytes, &p))
+		return p;
+	p = pcm_block_alloc(nbytes, PCM_MIN_ALIGN, zeroed);
 	if (PCM_UNLIKELY(p == NULL))
 		errno = ENOMEM;
 	return p;
+}
+
+static PCM_NOINLINE void
+free_slow(void *p)
+{
+	if (!pcm_block_free_unarmed(p))
+		pcm_block_release(p);
 }
 
 /*
@@ -46,7 +56,7 @@ PCM_EXPORT void
 free(void *p)
 {
 	if (!pcm_block_free_fast(p))
-		pcm_block_release(p);
+		free_slow(p);
 }
 
 /* cfree() - free(), under the name it has in glibc before 2.26. */

@@ -200,8 +200,8 @@ grow(void)
 		if (huge == NULL)
 			break;
 		pcm_hugepage_init(huge, region + i * PCM_HUGEPAGE);
-		pcm_pagemap_set_hugepage(huge->base, huge);
 		pcm_lock(&heap.lock);
+		pcm_pagemap_set_hugepage(huge->base, huge);
 		heap.nhuge++;
 		heap.npages_free += PCM_HUGE_NPAGES;
 		heap.npages_cold += PCM_HUGE_NPAGES;

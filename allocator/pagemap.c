@@ -10,6 +10,11 @@
 intptr_t pcm_pagemap_root[PCM_ROOT_LEN];
 uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
 
+/* A gib that no pointer lies in: no heap yet, or more than one GiB of it. */
+#define NO_GIB (~(uintptr_t)0)
+
+struct pcm_pagemap_only pcm_pagemap_only = { NO_GIB, pcm_pagemap_nothing };
+
 /* A root entry is published with release; an address dependency orders reads. */
 static struct pcm_pagemap_leaf *
 leaf_of(const void *p)
@@ -110,9 +115,33 @@ pcm_pagemap_set_class(const void *p, size_t npages, unsigned class)
 	memset(&leaf_of(p)->class[page_index(p)], (int)class, npages);
 }
 
+/*
+ * Serialised by page_heap.c's lock around its list of hugepages. `classes` is
+ * written once, before `gib`.
+ */
+static void
+note_gib(const void *p)
+{
+	static bool more_than_one;
+	uintptr_t gib = (uintptr_t)p >> PCM_LEAF_SHIFT;
+
+	if (more_than_one || gib == pcm_pagemap_only.gib)
+		return;
+	if (pcm_pagemap_only.gib == NO_GIB) {
+		pcm_pagemap_only.classes = leaf_of(p)->class;
+		__atomic_store_n(&pcm_pagemap_only.gib, gib, __ATOMIC_RELEASE);
+	} else {
+		more_than_one = true;
+		__atomic_store_n(&pcm_pagemap_only.gib, NO_GIB,
+				 __ATOMIC_RELEASE);
+	}
+}
+
 void
 pcm_pagemap_set_hugepage(const void *p, struct pcm_hugepage *huge)
 {
+	if (huge != NULL)
+		note_gib(p);
 	leaf_of(p)->huge[((uintptr_t)p >> PCM_HUGEPAGE_SHIFT) %
 			 PCM_LEAF_NHUGE] = huge;
 }

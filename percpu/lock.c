@@ -32,13 +32,6 @@ pcm_lock_passes(void)
 	return tid != 0 && tid == (int32_t)pcm_syscall0(SYS_gettid);
 }
 
-bool
-pcm_lock_forked(void)
-{
-	return atomic_load_explicit(&pcm_lock_forking, memory_order_relaxed) !=
-		0;
-}
-
 void
 pcm_lock_fork_begin(void)
 {

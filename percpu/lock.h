@@ -50,6 +50,17 @@ void pcm_unlock_slow(struct pcm_lock *lock);
 extern _Atomic int32_t pcm_lock_forking;
 
 /*
+ * True while some thread holds every lock to fork; in the child, until
+ * pcm_lock_fork_end(): its parent did.
+ */
+static inline bool
+pcm_lock_forked(void)
+{
+	return atomic_load_explicit(&pcm_lock_forking, memory_order_relaxed) !=
+		0;
+}
+
+/*
  * pcm_lock_fork_begin() - from here on the calling thread passes every lock.
  * It must hold them all. pcm_lock_fork_end() takes that back.
  */
@@ -59,8 +70,6 @@ void pcm_lock_fork_end(void);
 /* True if the caller is the thread that forks just now. */
 bool pcm_lock_passes(void);
 
-/* In a fork's child: true if its parent held every lock when it forked. */
-bool pcm_lock_forked(void);
 
 #if PCM_DEBUG
 void pcm_lock_check_acquire(const struct pcm_lock *lock);
@@ -127,9 +136,7 @@ pcm_unlock_unchecked(struct pcm_lock *lock)
 static inline void
 pcm_unlock(struct pcm_lock *lock)
 {
-	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_lock_forking,
-					      memory_order_relaxed) != 0) &&
-	    pcm_lock_passes())
+	if (PCM_UNLIKELY(pcm_lock_forked()) && pcm_lock_passes())
 		return;
 	pcm_lock_check_release(lock);
 	pcm_unlock_unchecked(lock);

@@ -2,77 +2,42 @@
  * shard.c - the fallback: the same slab, a lock instead of a section.
  *
  * The lock is held for a few loads and stores and never across another lock or
- * a system call. In a process that has one thread the lock is a plain flag: two
- * atomic exchanges would be most of a malloc/free pair.
+ * a system call.
  */
 #include "shard.h"
 
-#include <stdatomic.h>
-
-#include "clone.h"
-#include "lock.h"
-
-static struct shard {
-	struct pcm_lock lock;
-	bool ready; /* words initialised; under the lock */
-	struct pcm_slab slab;
-} PCM_LINE_ALIGNED shards[PCM_NSHARDS_MAX];
-
+static struct pcm_shard shards[PCM_NSHARDS_MAX];
 static unsigned nshards = 1;
 static atomic_uint next_thread;
 
-static PCM_TLS struct {
-	uint8_t chosen;	      /* 0: not yet, else shard + 1 */
-	volatile bool inside; /* holds a shard's lock */
-} self;
-
-/* Then a lock may be a plain flag; not while fork() holds the locks. */
-static inline bool
-plain_locks(void)
-{
-	return pcm_single_threaded() &&
-		atomic_load_explicit(&pcm_lock_forking,
-				     memory_order_relaxed) == 0;
-}
-
-static inline bool
-try_enter(struct shard *s)
-{
-	if (!plain_locks())
-		return pcm_trylock(&s->lock);
-	if (atomic_load_explicit(&s->lock.state, memory_order_relaxed) !=
-	    PCM_LOCK_FREE)
-		return false; /* a handler, within its own thread's operation */
-	atomic_store_explicit(&s->lock.state, PCM_LOCK_HELD,
-			      memory_order_relaxed);
-	return true;
-}
+PCM_TLS struct pcm_shard_thread pcm_shard_thread;
 
 /* The chosen shard is busy: take another, or wait for the chosen one. */
-static PCM_COLD struct shard *
+static PCM_COLD struct pcm_shard *
 enter_slow(bool was_inside)
 {
-	unsigned i, first = self.chosen ? self.chosen - 1u :
+	struct pcm_shard_thread *self = &pcm_shard_thread;
+	unsigned i, first = self->chosen ? self->chosen - 1u :
 		atomic_fetch_add_explicit(&next_thread, 1,
 					  memory_order_relaxed) % nshards;
 
 	for (i = 0; i < nshards; i++) {
 		unsigned n = (first + i) % nshards;
 
-		if (try_enter(&shards[n])) {
-			self.chosen = (uint8_t)(n + 1);
+		if (pcm_shard_try_enter(&shards[n])) {
+			self->chosen = (uint8_t)(n + 1);
 			return &shards[n];
 		}
 	}
 	if (was_inside)
 		return NULL; /* one of them is held by this very thread */
-	self.chosen = (uint8_t)(first + 1);
+	self->chosen = (uint8_t)(first + 1);
 	pcm_lock(&shards[first].lock);
 	return &shards[first];
 }
 
 static void
-initialise(struct shard *s)
+initialise(struct pcm_shard *s)
 {
 	unsigned w, stack;
 
@@ -83,41 +48,32 @@ initialise(struct shard *s)
 }
 
 /* *was_inside goes to leave(): operations nest in signal handlers only. */
-static inline struct shard *
+static struct pcm_shard *
 enter(bool *was_inside)
 {
-	struct shard *s;
+	struct pcm_shard_thread *self = &pcm_shard_thread;
+	struct pcm_shard *s;
 
-	*was_inside = self.inside;
-	self.inside = true; /* before the lock, for a handler in between */
-	atomic_signal_fence(memory_order_seq_cst);
-	if (PCM_LIKELY(self.chosen != 0 &&
-		       try_enter(&shards[self.chosen - 1])))
-		s = &shards[self.chosen - 1];
+	*was_inside = self->inside;
+	if (self->chosen != 0 && pcm_shard_try_enter(&shards[self->chosen - 1]))
+		s = &shards[self->chosen - 1];
 	else
 		s = enter_slow(*was_inside);
-	if (s != NULL && PCM_UNLIKELY(!s->ready))
+	if (s == NULL) {
+		self->inside = *was_inside;
+		return NULL;
+	}
+	if (!s->ready)
 		initialise(s);
+	self->mine = pcm_rseq_denied() ? s : NULL;
 	return s;
-}
-
-static inline void
-leave(struct shard *s, bool was_inside)
-{
-	if (plain_locks())
-		atomic_store_explicit(&s->lock.state, PCM_LOCK_FREE,
-				      memory_order_release);
-	else
-		pcm_unlock(&s->lock);
-	atomic_signal_fence(memory_order_seq_cst);
-	self.inside = was_inside;
 }
 
 bool
 pcm_shard_pop(unsigned stack, void **obj)
 {
 	bool inside;
-	struct shard *s = enter(&inside);
+	struct pcm_shard *s = enter(&inside);
 	void ***word;
 	bool done;
 
@@ -127,7 +83,7 @@ pcm_shard_pop(unsigned stack, void **obj)
 	done = !pcm_mag_empty(*word);
 	if (done)
 		*obj = pcm_mag_pop(word);
-	leave(s, inside);
+	pcm_shard_leave(s, inside);
 	return done;
 }
 
@@ -135,7 +91,7 @@ bool
 pcm_shard_push(unsigned stack, void *obj)
 {
 	bool inside;
-	struct shard *s = enter(&inside);
+	struct pcm_shard *s = enter(&inside);
 	void ***word;
 	bool done;
 
@@ -145,7 +101,7 @@ pcm_shard_push(unsigned stack, void *obj)
 	done = !pcm_mag_full(*word);
 	if (done)
 		pcm_mag_push(word, obj);
-	leave(s, inside);
+	pcm_shard_leave(s, inside);
 	return done;
 }
 
@@ -153,25 +109,25 @@ void **
 pcm_shard_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 {
 	bool inside;
-	struct shard *s = enter(&inside);
+	struct pcm_shard *s = enter(&inside);
 	void **old;
 
 	if (s == NULL)
 		return top; /* re-entrant: excluded by the contract */
 	old = s->slab.word[which][stack];
 	s->slab.word[which][stack] = top;
-	leave(s, inside);
+	pcm_shard_leave(s, inside);
 	return old;
 }
 
 bool
 pcm_shard_inside(void)
 {
-	return self.inside;
+	return pcm_shard_thread.inside;
 }
 
 static void
-drain_one(struct shard *s, void (*take)(unsigned stack, void **top))
+drain_one(struct pcm_shard *s, void (*take)(unsigned stack, void **top))
 {
 	unsigned w, stack;
 
@@ -207,7 +163,7 @@ pcm_shard_stats_add(struct pcm_percpu_stats *stats)
 	unsigned i, w, stack;
 
 	for (i = 0; i < nshards; i++) {
-		struct shard *s = &shards[i];
+		struct pcm_shard *s = &shards[i];
 
 		pcm_lock(&s->lock);
 		stats->nshards += s->ready;
@@ -255,5 +211,5 @@ pcm_shard_fork_child(void)
 
 	for (i = 0; i < nshards; i++)
 		pcm_lock_reset(&shards[i].lock);
-	self.inside = false;
+	pcm_shard_thread.inside = false;
 }

@@ -6,7 +6,113 @@
 #ifndef PCM_SHARD_H
 #define PCM_SHARD_H
 
+#include <stdatomic.h>
+
+#include "clone.h"
+#include "lock.h"
 #include "percpu.h"
+
+struct pcm_shard {
+	struct pcm_lock lock;
+	bool ready; /* words initialised; under the lock */
+	struct pcm_slab slab;
+} PCM_LINE_ALIGNED;
+
+struct pcm_shard_thread {
+	/*
+	 * The thread's shard, once it is known never to have rseq and the shard
+	 * is ready; else NULL.
+	 */
+	struct pcm_shard *mine;
+	volatile bool inside; /* within a shard's lock, or about to be */
+	uint8_t chosen;	      /* 0: not yet, else number of the shard + 1 */
+};
+
+extern PCM_TLS struct pcm_shard_thread pcm_shard_thread;
+
+/*
+ * pcm_shard_try_enter() - take a shard's lock if it is free.
+ *
+ * In a process that has one thread the lock is a plain flag: two atomic
+ * exchanges would be most of a malloc/free pair. `inside` goes up before the
+ * lock is taken, for a signal handler in between.
+ */
+static inline bool
+pcm_shard_try_enter(struct pcm_shard *shard)
+{
+	pcm_shard_thread.inside = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!pcm_single_threaded())
+		return pcm_trylock(&shard->lock);
+	if (atomic_load_explicit(&shard->lock.state, memory_order_relaxed) !=
+	    PCM_LOCK_FREE)
+		return false; /* a handler, or the thread that forks */
+	atomic_store_explicit(&shard->lock.state, PCM_LOCK_HELD,
+			      memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	return true;
+}
+
+static inline void
+pcm_shard_leave(struct pcm_shard *shard, bool was_inside)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (pcm_single_threaded() && !pcm_lock_forked())
+		atomic_store_explicit(&shard->lock.state, PCM_LOCK_FREE,
+				      memory_order_release);
+	else
+		pcm_unlock(&shard->lock);
+	atomic_signal_fence(memory_order_seq_cst);
+	pcm_shard_thread.inside = was_inside;
+}
+
+/*
+ * pcm_shard_pop_fast(), pcm_shard_push_fast() - for threads that will never
+ * have rseq: their own shard, if it is free. False: take the slow path.
+ */
+static inline bool
+pcm_shard_pop_fast(unsigned stack, void **obj)
+{
+	struct pcm_shard *shard = pcm_shard_thread.mine;
+	bool inside = pcm_shard_thread.inside, done = false;
+	void ***word;
+
+	if (shard == NULL || inside)
+		return false;
+	if (PCM_UNLIKELY(!pcm_shard_try_enter(shard))) {
+		pcm_shard_thread.inside = false;
+		return false;
+	}
+	word = &shard->slab.word[PCM_LOADED][stack];
+	if (PCM_LIKELY(!pcm_mag_empty(*word))) {
+		*obj = pcm_mag_pop(word);
+		done = true;
+	}
+	pcm_shard_leave(shard, false);
+	return done;
+}
+
+static inline bool
+pcm_shard_push_fast(unsigned stack, void *obj)
+{
+	struct pcm_shard *shard = pcm_shard_thread.mine;
+	bool inside = pcm_shard_thread.inside, done = false;
+	void ***word;
+
+	if (shard == NULL || inside)
+		return false;
+	if (PCM_UNLIKELY(!pcm_shard_try_enter(shard))) {
+		pcm_shard_thread.inside = false;
+		return false;
+	}
+	word = &shard->slab.word[PCM_LOADED][stack];
+	if (PCM_LIKELY(!pcm_mag_full(*word))) {
+		pcm_mag_push(word, obj);
+		done = true;
+	}
+	pcm_shard_leave(shard, false);
+	return done;
+}
 
 void pcm_shard_init(unsigned nshards);
 
