@@ -47,6 +47,9 @@ LIB_O := $(LIB_C:%.c=$(B)/obj/%.o) $(LIB_S:%.S=$(B)/obj/%.o)
 STATIC_O := $(filter-out %/operator_new.o,$(LIB_O)) \
 	$(B)/obj/allocator/operator_new_static.o
 
+# The tests and benchmarks add to TESTS and define targets of their own.
+TESTS :=
+
 .PHONY: all
 all: $(B)/libpcmalloc.so $(B)/libpcmalloc.a $(B)/pcmalloc
 
@@ -80,3 +83,82 @@ $(B)/obj/allocator/operator_new_static.o: allocator/operator_new.c
 	@echo "  CC $@"; $(CC) $(LIB_CFLAGS) -DPCM_STATIC_LIBRARY=1 -c -o $@ $<
 
 -include $(LIB_O:.o=.d) $(B)/obj/allocator/operator_new_static.d
+
+# ---------------------------------------------------------------- install ---
+
+$(B)/pcmalloc.pc: allocator/pcmalloc.pc.in Makefile
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $< >$@
+
+MAN1 := docs/man/pcmalloc.1
+MAN3 := docs/man/pcmalloc.3
+
+# The launcher looks for the library in LIBDIR, so it is built for it.
+.PHONY: install uninstall
+install: all $(B)/pcmalloc.pc
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) \
+		$(DESTDIR)$(INCLUDEDIR)/pcmalloc \
+		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3
+	install -m 755 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpcmalloc.so
+	install -m 644 $(B)/libpcmalloc.a $(DESTDIR)$(LIBDIR)/libpcmalloc.a
+	install -m 644 $(B)/pcmalloc.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
+	install -m 644 include/pcmalloc/pcmalloc.h \
+		$(DESTDIR)$(INCLUDEDIR)/pcmalloc/
+	$(CC) $(CFLAGS) -Iinclude -DLIBDIR='"$(LIBDIR)"' \
+		-o $(DESTDIR)$(BINDIR)/pcmalloc allocator/launcher.c $(LDFLAGS)
+	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3/
+
+uninstall:
+	rm -f $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libpcmalloc.so \
+		$(DESTDIR)$(LIBDIR)/libpcmalloc.a \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/pcmalloc.pc \
+		$(DESTDIR)$(INCLUDEDIR)/pcmalloc/pcmalloc.h \
+		$(DESTDIR)$(BINDIR)/pcmalloc \
+		$(DESTDIR)$(MANDIR)/man1/pcmalloc.1 \
+		$(DESTDIR)$(MANDIR)/man3/pcmalloc.3
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/pcmalloc 2>/dev/null
+
+# ------------------------------------------------------------------- tests ---
+
+include $(wildcard test/*/module.mk bench/module.mk)
+
+# `make check` and `make demo` install what they lack before they build; the
+# compiler too, which is why they build through a second make.
+.PHONY: check check-deps check-run demo
+check-deps:
+	sh test/install.sh $(CC):gcc $(CXX):g++ ld:binutils \
+		/usr/include/stdlib.h:libc6-dev /usr/include/check.h:check \
+		"/usr/lib/*/libsubunit.so:libsubunit-dev" \
+		pkg-config:pkg-config musl-gcc:musl-tools strace:strace
+
+check: check-deps
+	$(MAKE) check-run
+
+check-run: all $(TESTS)
+	PCM_BUILD=$(abspath $(B)) sh test/run.sh $(TESTS)
+
+demo:
+	sh test/install.sh $(CC):gcc ld:binutils \
+		/usr/include/stdlib.h:libc6-dev
+	$(MAKE) all
+	PCM_BUILD=$(abspath $(B)) sh bench/demo.sh
+
+.PHONY: clean help
+clean:
+	rm -rf $(B)
+
+help:
+	@echo "make                 the library, static library and launcher, in $(B)/"
+	@echo "make demo            real programs without and with pcmalloc"
+	@echo "make check           every test (a few minutes)"
+	@echo "make check-programs  install and run all real programs, at length"
+	@echo "make check-stress    a minute of every stress in every mode"
+	@echo "make measure         the measures in docs/MEASURES.md"
+	@echo "make bench-micro     micro-benchmarks (google-benchmark)"
+	@echo "make install         PREFIX=/usr/local DESTDIR="
+	@echo "make uninstall       the same places"
+	@echo "make clean           remove $(B)/"

@@ -38,7 +38,8 @@ pcm_slow_enter(void)
 {
 	struct pcm_slow_thread *self = &pcm_slow_thread;
 
-	if (PCM_UNLIKELY(self->depth != 0 || pcm_percpu_inside()))
+	if (PCM_UNLIKELY(self->depth != 0 || pcm_percpu_inside()) &&
+	    pcm_rseq_held == 0)
 		return false;
 	self->depth = 1;
 	atomic_signal_fence(memory_order_seq_cst);

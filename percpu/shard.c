@@ -182,7 +182,7 @@ pcm_shard_init(unsigned n)
 	unsigned i;
 
 	nshards = n;
-	for (i = 0; i < PCM_NSHARDS_MAX; i++)
+	for (i = 0; i < n; i++)
 		shards[i].lock.rank = PCM_RANK_SHARD;
 }
 
