@@ -23,8 +23,15 @@
 PCM_ALWAYS_INLINE bool
 pcm_block_alloc_fast(size_t nbytes, void **p)
 {
-	return PCM_LIKELY(nbytes <= PCM_SMALL_MAX) &&
-		PCM_LIKELY(pcm_percpu_pop_fast(pcm_size_class_of(nbytes), p));
+	unsigned class;
+
+	if (PCM_LIKELY(nbytes <= PCM_FINE_MAX))
+		class = pcm_size_class_fine[(nbytes + 7) >> PCM_FINE_SHIFT];
+	else if (nbytes <= PCM_SMALL_MAX)
+		class = pcm_size_class_of(nbytes);
+	else
+		return false;
+	return PCM_LIKELY(pcm_percpu_pop_fast(class, p));
 }
 
 /*

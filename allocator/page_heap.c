@@ -261,15 +261,10 @@ void
 pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
-	bool early;
 
 	pcm_lock(&heap.lock);
 	give_locked(huge, run_of(huge, p, npages), false);
-	early = heap.early < EARLY_RELEASES 32u
-	heap.early += early;
 	pcm_unlock(&heap.lock);
-	if (PCM_UNLIKELY(early))
-		pcm_page_heap_release(SIZE_MAX);
 }
 
 bool

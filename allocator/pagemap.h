@@ -37,10 +37,10 @@ struct pcm_pagemap_leaf {
 	struct pcm_hugepage *huge[PCM_LEAF_NHUGE];
 };
 
-extern intptr_t pcm_pagemap_root[PCM_ROOT_LEN];
+extern PCM_HIDDEN intptr_t pcm_pagemap_root[PCM_ROOT_LEN];
 
 /* The classes of the all-zero leaf; never written. */
-extern uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
+extern PCM_HIDDEN uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
 
 /*
  * A heap that lies within one GiB, as most do, needs no look at the root: the
@@ -54,7 +54,7 @@ struct pcm_pagemap_only {
 	const uint8_t *classes;
 };
 
-extern struct pcm_pagemap_only pcm_pagemap_only;
+extern PCM_HIDDEN struct pcm_pagemap_only pcm_pagemap_only;
 
 /*
  * pcm_pagemap_class() - size class of the span that p lies in; 0 if p is not in

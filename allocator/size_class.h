@@ -29,9 +29,9 @@ struct pcm_size_class {
 	uint8_t nslots;	     /* of a magazine */
 };
 
-extern struct pcm_size_class pcm_size_class[PCM_NCLASSES];
-extern uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
-extern uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
+extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];
+extern PCM_HIDDEN uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
+extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 
 /* Fills the tables; before that every lookup gives class 0. */
 void pcm_size_class_init(void);

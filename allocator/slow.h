@@ -20,10 +20,10 @@ struct pcm_slow_thread {
 	uint32_t visits;	 /* since the last look at the clock */
 };
 
-extern PCM_TLS struct pcm_slow_thread pcm_slow_thread;
+extern PCM_HIDDEN PCM_TLS struct pcm_slow_thread pcm_slow_thread;
 
 /* The process is set up; before, pcm_slow_enter() does it. */
-extern atomic_bool pcm_slow_ready;
+extern PCM_HIDDEN atomic_bool pcm_slow_ready;
 
 /* Set-up, frees that handlers left behind, and the clock, now and then. */
 void pcm_slow_errands(void);

@@ -47,7 +47,7 @@ void pcm_lock_slow(struct pcm_lock *lock);
 void pcm_unlock_slow(struct pcm_lock *lock);
 
 /* Id of the thread that is forking and holds every lock; 0: nobody. */
-extern _Atomic int32_t pcm_lock_forking;
+extern PCM_HIDDEN _Atomic int32_t pcm_lock_forking;
 
 /*
  * True while some thread holds every lock to fork; in the child, until

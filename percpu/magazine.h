@@ -40,7 +40,7 @@
 _Static_assert(PCM_MAG_WORDS == 128, "drawn above");
 
 /* A zero word below an aligned address: what an empty and full word points to. */
-extern void *const pcm_mag_dummy[PCM_MAG_WORDS];
+extern PCM_HIDDEN void *const pcm_mag_dummy[PCM_MAG_WORDS];
 
 #define PCM_MAG_NONE ((void **)(uintptr_t)&pcm_mag_dummy[PCM_MAG_WORDS])
 

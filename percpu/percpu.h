@@ -43,10 +43,10 @@ struct pcm_slab {
 } PCM_LINE_ALIGNED;
 
 /* Read-only: every word is PCM_MAG_NONE. What table entry 0 leads to. */
-extern const struct pcm_slab pcm_slab_dummy;
+extern PCM_HIDDEN const struct pcm_slab pcm_slab_dummy;
 
 /* Bytes from the dummy to index i's slab; 0: no slab, or stopped. */
-extern pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
+extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
 
 /* Slots of a stack's magazines; set before pcm_percpu_init(). */
 extern uint8_t pcm_percpu_nslots[PCM_NSTACKS];

@@ -28,7 +28,7 @@ struct pcm_shard_thread {
 	uint8_t chosen;	      /* 0: not yet, else number of the shard + 1 */
 };
 
-extern PCM_TLS struct pcm_shard_thread pcm_shard_thread;
+extern PCM_HIDDEN PCM_TLS struct pcm_shard_thread pcm_shard_thread;
 
 /*
  * pcm_shard_try_enter() - take a shard's lock if it is free.

@@ -8,13 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "compiler.h"
+
 /*
  * Set for ever once clone() has made a task that shares this address space and
  * runs beside its parent: libc's "single threaded" flag then no longer tells
  * the truth. Written before the task exists, so the task and everything after
  * see it.
  */
-extern atomic_bool pcm_clone_used;
+extern PCM_HIDDEN atomic_bool pcm_clone_used;
 
 /* glibc >= 2.32. Weak: elsewhere its address is NULL. */
 extern char __libc_single_threaded __attribute__((weak));

@@ -13,6 +13,12 @@
 /* The public interface; everything else is compiled with hidden visibility. */
 #define PCM_EXPORT __attribute__((visibility("default")))
 
+/*
+ * For the declarations of the fast path's variables: -fvisibility=hidden holds
+ * for definitions only, and without this they are reached through the GOT.
+ */
+#define PCM_HIDDEN __attribute__((visibility("hidden")))
+
 /* One static TLS access: no call of __tls_get_addr, which may allocate. */
 #define PCM_TLS __thread __attribute__((tls_model("initial-exec")))
 

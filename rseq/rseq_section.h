@@ -58,7 +58,7 @@
 typedef intptr_t pcm_rseq_distance;
 
 /* Offset in struct rseq of the field that is the index: cpu_id or mm_cid. */
-extern uintptr_t pcm_rseq_index_field;
+extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
 
 /*
  * Contract of the sections, in C-like pseudo-code. `area`, `word`, `table` as

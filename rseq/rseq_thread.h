@@ -38,13 +38,13 @@ enum pcm_rseq_thread_state {
 };
 
 /* The area that sections use; NULL: not armed, take the slow path. */
-extern PCM_TLS struct pcm_rseq_area *pcm_rseq_armed;
+extern PCM_HIDDEN PCM_TLS struct pcm_rseq_area *pcm_rseq_armed;
 
 /*
  * While not 0, another task may share this TLS, and nobody arms. vfork() and
  * clone() (vfork_*.S, clone.c) raise it around the child's life.
  */
-extern PCM_TLS uint32_t pcm_rseq_held;
+extern PCM_HIDDEN PCM_TLS uint32_t pcm_rseq_held;
 
 /*
  * pcm_rseq_arm() - see to it that the calling thread may enter sections.
