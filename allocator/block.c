@@ -6,6 +6,7 @@
 #include "cache.h"
 #include "emergency.h"
 #include "large.h"
+#include "mapping.h"
 #include "misuse.h"
 #include "slow.h"
 #include "span.h"
@@ -31,11 +32,24 @@ pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed)
 		*zeroed = false;
 	if (PCM_UNLIKELY(nbytes > PTRDIFF_MAX))
 		return NULL;
+	if (nbytes == 0)
+		nbytes = 1;
 	if (!pcm_slow_enter())
 		return pcm_emergency_alloc(nbytes, align);
 	p = alloc(nbytes, align, zeroed);
 	pcm_slow_leave();
 	return p;
+}
+
+/* No span: in a mapping's middle, on a page that is free, or not ours. */
+static PCM_COLD enum pcm_misuse
+fault_without_span(const void *p)
+{
+	if (pcm_mapping_contains(p))
+		return PCM_MISUSE_INTERIOR;
+	if (pcm_pagemap_hugepage(p) != NULL)
+		return PCM_MISUSE_ALREADY_FREE;
+	return PCM_MISUSE_NEVER_ALLOCATED;
 }
 
 /* The span that p is a block of; diagnoses what is none. */
@@ -45,10 +59,11 @@ span_of_block(const char *function, const void *p)
 	struct pcm_span *span = pcm_pagemap_span(p);
 
 	if (PCM_UNLIKELY(span == NULL))
-		pcm_misuse(function, p, PCM_MISUSE_NEVER_ALLOCATED);
+		pcm_misuse(function, p, fault_without_span(p));
 	if (PCM_UNLIKELY(!pcm_span_is_block(span, p)))
 		pcm_misuse(function, p, PCM_MISUSE_INTERIOR);
-	if (PCM_UNLIKELY(span->kind == PCM_SPAN_CACHED))
+	if (PCM_UNLIKELY(span->kind == PCM_SPAN_CACHED ||
+			 pcm_span_is_free(span, p)))
 		pcm_misuse(function, p, PCM_MISUSE_ALREADY_FREE);
 	return span;
 }

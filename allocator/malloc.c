@@ -138,11 +138,13 @@ move(void *p, size_t nbytes, size_t old_size)
 	return moved;
 }
 
-/* A smaller block would save less than half: stay. */
+/* Less than half of it, or of very little, would be saved by moving: stay. */
+#define SHRINK_MIN 64
+
 static bool
 fits_well(size_t nbytes, size_t size)
 {
-	return nbytes <= size && nbytes >= size / 2;
+	return nbytes <= size && (nbytes >= size / 2 || size <= SHRINK_MIN);
 }
 
 /* Shrinking must not fail: if there is no smaller block, stay. */

@@ -79,24 +79,28 @@ malloc_stats(void)
 
 /*
  * mallinfo2() - the figures of struct mallinfo2 that exist here:
- *	arena	 bytes mapped for blocks in spans	hblks	 mappings
- *	uordblks bytes in use by the program		hblkhd	 their bytes
- *	fordblks bytes that are mapped but not in use	fsmblks	 cached bytes
+ *	arena	 bytes mapped, but for blocks that are mappings of their own
+ *	uordblks bytes of it in use by the program
+ *	fordblks bytes of it that are not; fsmblks: in caches
+ *	hblks	 blocks that are mappings of their own; hblkhd: their bytes
  *	keepcost bytes that malloc_trim() could give back
  */
 PCM_EXPORT struct mallinfo2
 mallinfo2(void)
 {
 	struct pcm_stats_all all;
+	size_t arena, used;
 
 	pcm_stats_collect(&all);
+	arena = all.sum.mapped - all.mappings;
+	used = all.sum.allocated - all.mappings;
 	return (struct mallinfo2){
-		.arena = all.sum.mapped - all.mappings,
+		.arena = arena,
 		.hblks = all.nmappings,
 		.hblkhd = all.mappings,
 		.fsmblks = all.sum.cached,
-		.uordblks = all.sum.allocated,
-		.fordblks = all.sum.mapped - all.sum.allocated,
+		.uordblks = used,
+		.fordblks = arena > used ? arena - used : 0,
 		.keepcost = all.sum.retained,
 	};
 }

@@ -1,8 +1,8 @@
 /*
  * mapping.c - mmap, munmap, mremap, and a bounded cache between them.
  *
- *	cache: list of spans, latest freed first; cached = sum of their nbytes
- *	ncached <= CACHE_MAX_COUNT, cached <= CACHE_MAX_BYTES
+ *	cache: freed ones, the latest first		in_use: the others
+ *	cache.n <= CACHE_MAX_COUNT, cache.nbytes <= CACHE_MAX_BYTES
  */
 #include "mapping.h"
 
@@ -17,40 +17,43 @@
 #define CACHE_MAX_BYTES ((size_t)128 << 20)
 #define CACHE_AGE_MS 1000u
 
+struct list {
+	struct pcm_span *first, *last;
+	size_t n, nbytes; /* spans, the sum of their nbytes */
+};
+
 static struct {
 	struct pcm_lock lock;
-	struct pcm_span *first, *last;
-	size_t ncached, cached;
-	size_t nlive, live;
+	struct list cache, in_use;
 } maps = { .lock = PCM_LOCK_INIT(PCM_RANK_MAPPING) };
 
 static void
-cache_remove(struct pcm_span *span)
+list_remove(struct list *list, struct pcm_span *span)
 {
 	if (span->prev != NULL)
 		span->prev->next = span->next;
 	else
-		maps.first = span->next;
+		list->first = span->next;
 	if (span->next != NULL)
 		span->next->prev = span->prev;
 	else
-		maps.last = span->prev;
-	maps.ncached--;
-	maps.cached -= span->nbytes;
+		list->last = span->prev;
+	list->n--;
+	list->nbytes -= span->nbytes;
 }
 
 static void
-cache_add(struct pcm_span *span)
+list_add(struct list *list, struct pcm_span *span)
 {
 	span->prev = NULL;
-	span->next = maps.first;
-	if (maps.first != NULL)
-		maps.first->prev = span;
+	span->next = list->first;
+	if (list->first != NULL)
+		list->first->prev = span;
 	else
-		maps.last = span;
-	maps.first = span;
-	maps.ncached++;
-	maps.cached += span->nbytes;
+		list->last = span;
+	list->first = span;
+	list->n++;
+	list->nbytes += span->nbytes;
 }
 
 static void
@@ -116,7 +119,7 @@ cache_find(size_t nbytes, size_t align)
 {
 	struct pcm_span *s, *fits = NULL, *smaller = NULL;
 
-	for (s = maps.first; s != NULL; s = s->next) {
+	for (s = maps.cache.first; s != NULL; s = s->next) {
 		if ((uintptr_t)s->start & (align - 1))
 			continue;
 		if (s->nbytes < nbytes) {
@@ -132,15 +135,6 @@ cache_find(size_t nbytes, size_t align)
 	return smaller;
 }
 
-static void
-count_live(struct pcm_span *span)
-{
-	pcm_lock(&maps.lock);
-	maps.nlive++;
-	maps.live += span->nbytes;
-	pcm_unlock(&maps.lock);
-}
-
 /* A kept mapping of at least nbytes; NULL: none. */
 static struct pcm_span *
 from_cache(size_t nbytes, size_t align)
@@ -150,7 +144,7 @@ from_cache(size_t nbytes, size_t align)
 	pcm_lock(&maps.lock);
 	span = cache_find(nbytes, align);
 	if (span != NULL)
-		cache_remove(span);
+		list_remove(&maps.cache, span);
 	pcm_unlock(&maps.lock);
 	if (span == NULL || span->nbytes >= nbytes)
 		return span;
@@ -200,7 +194,9 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 		return NULL;
 	span->kind = PCM_SPAN_MAPPING;
 	pcm_pagemap_set_span(span->start, 1, span);
-	count_live(span);
+	pcm_lock(&maps.lock);
+	list_add(&maps.in_use, span);
+	pcm_unlock(&maps.lock);
 	return span->start;
 }
 
@@ -212,12 +208,11 @@ pcm_mapping_free(struct pcm_span *span)
 	span->kind = PCM_SPAN_CACHED; /* a second free will meet this */
 	span->stamp = pcm_sys_now();
 	pcm_lock(&maps.lock);
-	maps.nlive--;
-	maps.live -= span->nbytes;
-	keep = maps.ncached < CACHE_MAX_COUNT &&
-		maps.cached + span->nbytes <= CACHE_MAX_BYTES;
+	list_remove(&maps.in_use, span);
+	keep = maps.cache.n < CACHE_MAX_COUNT &&
+		maps.cache.nbytes + span->nbytes <= CACHE_MAX_BYTES;
 	if (keep)
-		cache_add(span);
+		list_add(&maps.cache, span);
 	pcm_unlock(&maps.lock);
 	if (!keep)
 		unmap(span);
@@ -232,7 +227,7 @@ pcm_mapping_resize(struct pcm_span *span, size_t nbytes)
 	    !resize(span, pcm_round_up(nbytes, pcm_sys_page)))
 		return NULL;
 	pcm_lock(&maps.lock);
-	maps.live += span->nbytes - old;
+	maps.in_use.nbytes += span->nbytes - old;
 	pcm_unlock(&maps.lock);
 	return span->start;
 }
@@ -244,11 +239,11 @@ cache_take_oldest(uint64_t now, uint64_t age)
 	struct pcm_span *span;
 
 	pcm_lock(&maps.lock);
-	span = maps.last;
+	span = maps.cache.last;
 	if (span != NULL && now - span->stamp < age)
 		span = NULL;
 	if (span != NULL)
-		cache_remove(span);
+		list_remove(&maps.cache, span);
 	pcm_unlock(&maps.lock);
 	return span;
 }
@@ -282,14 +277,29 @@ pcm_mapping_decay(void)
 	release(SIZE_MAX, CACHE_AGE_MS);
 }
 
+bool
+pcm_mapping_contains(const void *p)
+{
+	const struct pcm_span *s;
+	const char *at = p;
+
+	if (!pcm_trylock(&maps.lock))
+		return false;
+	for (s = maps.in_use.first; s != NULL; s = s->next)
+		if (at >= s->start && at < s->start + s->nbytes)
+			break;
+	pcm_unlock(&maps.lock);
+	return s != NULL;
+}
+
 void
 pcm_mapping_stats_get(struct pcm_mapping_stats *stats)
 {
 	pcm_lock(&maps.lock);
-	stats->nlive = maps.nlive;
-	stats->live = maps.live;
-	stats->ncached = maps.ncached;
-	stats->cached = maps.cached;
+	stats->nlive = maps.in_use.n;
+	stats->live = maps.in_use.nbytes;
+	stats->ncached = maps.cache.n;
+	stats->cached = maps.cache.nbytes;
 	pcm_unlock(&maps.lock);
 }
 

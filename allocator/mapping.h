@@ -45,6 +45,12 @@ size_t pcm_mapping_cache_release(size_t nbytes);
 /* Unmaps what was kept unused for longer than a second. */
 void pcm_mapping_decay(void);
 
+/*
+ * Does p lie in a block that is in use? For diagnostics: looks at all, and does
+ * not wait: false if the lock is not free.
+ */
+bool pcm_mapping_contains(const void *p);
+
 struct pcm_mapping_stats {
 	size_t nlive, live;	/* blocks in use, their bytes */
 	size_t ncached, cached; /* kept mappings, their bytes */

@@ -87,6 +87,13 @@ pcm_span_delete(struct pcm_span *span)
 	pcm_meta_free(span, descriptor_bytes(span));
 }
 
+/* pcm_span_is_free() reads without the lock. */
+static void
+set_word(struct pcm_span *span, size_t i, uint64_t word)
+{
+	__atomic_store_n(&span->free[i], word, __ATOMIC_RELAXED);
+}
+
 unsigned
 pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 {
@@ -105,7 +112,7 @@ pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 			objs[taken++] = base + (size_t)bit * size;
 			span->nfree--;
 		}
-		span->free[span->first] = word;
+		set_word(span, span->first, word);
 		if (word == 0 && span->nfree > 0)
 			span->first++;
 	}
@@ -133,7 +140,7 @@ pcm_span_put(struct pcm_span *span, const void *p)
 	bit = (uint64_t)1 << (index % WORD_BITS);
 	if (span->free[index / WORD_BITS] & bit)
 		return PCM_SPAN_FREE_ALREADY;
-	span->free[index / WORD_BITS] |= bit;
+	set_word(span, index / WORD_BITS, span->free[index / WORD_BITS] | bit);
 	span->nfree++;
 	if (index / WORD_BITS < span->first)
 		span->first = (uint16_t)(index / WORD_BITS);
@@ -148,6 +155,19 @@ pcm_span_is_block(const struct pcm_span *span, const void *p)
 	if (span->kind != PCM_SPAN_SMALL)
 		return p == span->start;
 	return block_index(span, p, &index);
+}
+
+bool
+pcm_span_is_free(const struct pcm_span *span, const void *p)
+{
+	uint64_t word;
+	uint32_t index;
+
+	if (span->kind != PCM_SPAN_SMALL || !block_index(span, p, &index))
+		return false;
+	word = __atomic_load_n(&span->free[index / WORD_BITS],
+			       __ATOMIC_RELAXED);
+	return word >> (index % WORD_BITS) & 1;
 }
 
 size_t

@@ -21,17 +21,24 @@ PCM_TLS struct pcm_rseq_area *pcm_rseq_armed;
 PCM_TLS uint32_t pcm_rseq_held;
 
 /*
- * Our own area starts as "not registered", so that whoever reads it before it
- * is registered sees the truth.
+ * Our own area has the name of the protocol that came before glibc's
+ * registration (librseq to 2021): a library that brings a definition of its own
+ * is bound to this one, and both use the same registration. It starts as "not
+ * registered", so that whoever reads it before it is registered sees the truth.
+ *
+ * __rseq_refcount counts the users of a thread's registration: whoever raises it
+ * from 0 registers, whoever lowers it to 0 unregisters. Ours is never lowered.
  */
-static PCM_TLS struct pcm_rseq_area own_area = {
+PCM_EXPORT PCM_TLS struct pcm_rseq_area __rseq_abi __attribute__((weak)) = {
 	.cpu_id = PCM_RSEQ_UNINITIALIZED,
 };
+PCM_EXPORT PCM_TLS uint32_t __rseq_refcount __attribute__((weak));
 
 static PCM_TLS struct {
 	enum pcm_rseq_thread_state state;
 	int32_t tid;	    /* of the thread that this TLS belongs to */
 	uint8_t was_armed;  /* for the statistics: armed before */
+	uint8_t counted;    /* in __rseq_refcount */
 	uint8_t backoff;    /* visits to skip after the next refusal */
 	uint8_t skip;	    /* visits left to skip */
 } self;
@@ -47,7 +54,7 @@ thread_area(void)
 		return (struct pcm_rseq_area *)((uintptr_t)
 			__builtin_thread_pointer() +
 			(uintptr_t)pcm_rseq_process.libc_offset);
-	return &own_area;
+	return &__rseq_abi;
 }
 
 /* The kernel writes the area whenever it likes: read it as it is in memory. */
@@ -68,9 +75,13 @@ disarm(enum pcm_rseq_thread_state state)
 static bool
 armed(struct pcm_rseq_area *area)
 {
-	bool own = area == &own_area;
+	bool own = area == &__rseq_abi;
 
 	self.state = own ? PCM_RSEQ_THREAD_OWN : PCM_RSEQ_THREAD_LIBC;
+	if (own && !self.counted) {
+		self.counted = true;
+		__rseq_refcount++;
+	}
 	self.backoff = 0;
 	self.skip = 0;
 	pcm_rseq_armed = area;
@@ -103,7 +114,7 @@ shares_tls(void)
 static long
 register_area(struct pcm_rseq_area *area)
 {
-	uint32_t nbytes = area == &own_area ? sizeof(own_area) :
+	uint32_t nbytes = area == &__rseq_abi ? sizeof(__rseq_abi) :
 					      pcm_rseq_process.libc_size;
 	uint64_t all = ~(uint64_t)0, old;
 	long ret;
