@@ -35,7 +35,7 @@ LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fno-strict-aliasing -DPCM_DEBUG=$(DEBUG) -MMD -MP
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
-	-Wl,--hash-style=gnu -Wl,--no-undefined
+	-Wl,--hash-style=gnu -Wl,--no-undefined -Wl,-Bsymbolic-functions
 
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 

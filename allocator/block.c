@@ -14,7 +14,7 @@
 static void *
 alloc(size_t nbytes, size_t align, bool *zeroed)
 {
-	unsigned class = align <= PCM_MIN_ALIGN && nbytes <= PCM_SMALL_MAX ?
+	unsigned class = align <= PCM_ANY_ALIGN && nbytes <= PCM_SMALL_MAX ?
 		pcm_size_class_of(nbytes) :
 		pcm_size_class_of_aligned(nbytes, align);
 
@@ -116,8 +116,7 @@ pcm_block_resize(void *p, size_t nbytes)
 
 	if (span->kind != PCM_SPAN_LARGE && span->kind != PCM_SPAN_MAPPING)
 		return NULL;
-	if (nbytes <= PCM_SMALL_MAX || nbytes > PTRDIFF_MAX ||
-	    !pcm_slow_enter())
+	if (nbytes > PTRDIFF_MAX || !pcm_slow_enter())
 		return NULL;
 	result = pcm_large_resize(span, nbytes);
 	pcm_slow_leave();

@@ -17,8 +17,11 @@
 #include "shard.h"
 #include "size_class.h"
 
-/* What every block is aligned to, if it is larger than 8 bytes. */
-#define PCM_MIN_ALIGN ((size_t)16)
+/*
+ * What nobody needs to ask for: blocks of at most 8 bytes are aligned to 8, all
+ * others to 16.
+ */
+#define PCM_ANY_ALIGN ((size_t)8)
 
 PCM_ALWAYS_INLINE bool
 pcm_block_alloc_fast(size_t nbytes, void **p)

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "compiler.h"
-#include "page_heap.h"
 #include "rseq_process.h"
+#include "sys.h"
 #include "text.h"
 
 #define VARIABLE "PCMALLOC_CONF"

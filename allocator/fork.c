@@ -43,12 +43,24 @@ prepare(void)
 	pcm_slow_leave();
 }
 
+/*
+ * While the locks are released one by one a handler must not wait for those that
+ * are not yet: for it the thread is in the slow path.
+ */
+static void
+begin_release(void)
+{
+	pcm_slow_thread.inside = pcm_slow_token();
+	atomic_signal_fence(memory_order_seq_cst);
+	pcm_lock_fork_end();
+}
+
 static void
 parent(void)
 {
-	if (!pcm_lock_passes())
+	if (!pcm_lock_passes)
 		return;
-	pcm_lock_fork_end();
+	begin_release();
 	pcm_unlock_unchecked(&pcm_meta_lock);
 	pcm_unlock_unchecked(&pcm_mag_lock);
 	pcm_page_heap_fork_unlock();
@@ -56,15 +68,16 @@ parent(void)
 	pcm_central_fork_unlock();
 	pcm_depot_fork_unlock();
 	pcm_percpu_fork_unlock();
+	pcm_slow_leave();
 }
 
 static void
 child(void)
 {
 	pcm_rseq_thread_forked();
-	if (!pcm_lock_forked())
+	if (!pcm_lock_passes)
 		return;
-	pcm_lock_fork_end();
+	begin_release();
 	pcm_lock_reset(&pcm_meta_lock);
 	pcm_lock_reset(&pcm_mag_lock);
 	pcm_page_heap_fork_child();
@@ -72,6 +85,7 @@ child(void)
 	pcm_central_fork_child();
 	pcm_depot_fork_child();
 	pcm_percpu_fork_child(quiet);
+	pcm_slow_leave();
 }
 
 __attribute__((constructor(101))) static void

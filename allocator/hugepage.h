@@ -28,6 +28,7 @@ struct pcm_hugepage {
 	uint16_t nfree;
 	uint16_t ncold;
 	uint16_t longest;
+	uint32_t refused; /* last release in which the system kept pages */
 	struct pcm_hugepage *prev, *next; /* of the list for `longest` */
 };
 

@@ -3,13 +3,13 @@
  */
 #include "init.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "central.h"
 #include "conf.h"
 #include "depot.h"
 #include "meta.h"
-#include "page_heap.h"
 #include "percpu.h"
 #include "raw_syscall.h"
 #include "rseq_fence.h"
@@ -42,7 +42,7 @@ set_up(void)
 	pcm_size_class_init();
 	pcm_central_init();
 	pcm_depot_init();
-	pcm_page_heap_init((enum pcm_thp)pcm_conf.thp);
+	pcm_sys_thp = (enum pcm_thp)pcm_conf.thp;
 	for (c = 1; c < PCM_NCLASSES; c++)
 		pcm_percpu_nslots[c] = pcm_size_class[c].nslots;
 	pcm_percpu_init(pcm_meta_alloc_forever, choose_nshards());
@@ -61,7 +61,10 @@ pcm_init(void)
 	if (atomic_compare_exchange_strong_explicit(&state, &expected, BUSY,
 						    memory_order_relaxed,
 						    memory_order_relaxed)) {
+		int saved = errno; /* getauxval() sets it */
+
 		set_up();
+		errno = saved;
 		atomic_store_explicit(&pcm_slow_ready, true,
 				      memory_order_release);
 		return;

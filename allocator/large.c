@@ -8,6 +8,7 @@
 #include "mapping.h"
 #include "page_heap.h"
 #include "pagemap.h"
+#include "size_class.h"
 #include "span.h"
 
 /* Statistics only. */
@@ -90,10 +91,14 @@ resize_in_page_heap(struct pcm_span *span, size_t nbytes)
 void *
 pcm_large_resize(struct pcm_span *span, size_t nbytes)
 {
-	if (span->kind == PCM_SPAN_LARGE && nbytes <= PCM_MAPPING_MIN)
+	if (span->kind == PCM_SPAN_LARGE && nbytes > PCM_SMALL_MAX &&
+	    nbytes <= PCM_MAPPING_MIN)
 		return resize_in_page_heap(span, nbytes);
-	if (span->kind == PCM_SPAN_MAPPING && nbytes > PCM_MAPPING_MIN)
+	if (span->kind == PCM_SPAN_MAPPING && nbytes > PCM_SMALL_MAX)
 		return pcm_mapping_resize(span, nbytes);
+	/* Will be copied to a small block: give back the rest already. */
+	if (span->kind == PCM_SPAN_MAPPING)
+		(void)pcm_mapping_resize(span, PCM_SMALL_MAX);
 	return NULL;
 }
 

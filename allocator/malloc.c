@@ -9,11 +9,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "block.h"
+
+PCM_EXPORT size_t malloc_usable_size(void *p); /* <malloc.h> */
 
 static PCM_NOINLINE void *
 alloc_slow(size_t nbytes, bool *zeroed)
@@ -22,7 +23,7 @@ alloc_slow(size_t nbytes, bool *zeroed)
 
 	if (pcm_block_alloc_unarmed(nbytes, &p))
 		return p;
-	p = pcm_block_alloc(nbytes, PCM_MIN_ALIGN, zeroed);
+	p = pcm_block_alloc(nbytes, PCM_ANY_ALIGN, zeroed);
 	if (PCM_UNLIKELY(p == NULL))
 		errno = ENOMEM;
 	return p;
@@ -119,7 +120,7 @@ alloc_grown(size_t nbytes, size_t old_size)
 	void *p;
 
 	if (old_size > PCM_SMALL_MAX && nbytes > old_size && nbytes < roomy) {
-		p = pcm_block_alloc(roomy, PCM_MIN_ALIGN, NULL);
+		p = pcm_block_alloc(roomy, PCM_ANY_ALIGN, NULL);
 		if (p != NULL)
 			return p;
 	}
@@ -170,11 +171,11 @@ realloc(void *p, size_t nbytes)
 
 	if (p == NULL)
 		return malloc(nbytes);
+	size = pcm_block_size("realloc", p);
 	if (nbytes == 0) {
 		free(p);
 		return NULL;
 	}
-	size = pcm_block_size("realloc", p);
 	if (fits_well(nbytes, size))
 		return p;
 	if (size > PCM_SMALL_MAX) {

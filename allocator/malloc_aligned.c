@@ -5,10 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "block.h"
+
+/* <malloc.h>; musl declares some of them only. */
+PCM_EXPORT void *memalign(size_t align, size_t nbytes);
+PCM_EXPORT void *valloc(size_t nbytes);
+PCM_EXPORT void *pvalloc(size_t nbytes);
 
 static bool
 power_of_two(size_t n)
@@ -20,13 +24,9 @@ power_of_two(size_t n)
 static void *
 alloc(size_t align, size_t nbytes)
 {
-	if (align <= PCM_MIN_ALIGN)
-		align = PCM_MIN_ALIGN; /* nbytes <= 8 is aligned to 16 here */
 	if (align > PTRDIFF_MAX / 2)
 		return NULL;
-	return pcm_block_alloc(nbytes < align && align == PCM_MIN_ALIGN ?
-				       align : nbytes,
-			       align, NULL);
+	return pcm_block_alloc(nbytes, align, NULL);
 }
 
 static void *

@@ -6,16 +6,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cache.h"
-#include "compiler.h"
+#include "glibc_malloc.h"
 #include "mapping.h"
 #include "page_heap.h"
 #include "rseq_process.h"

@@ -15,6 +15,7 @@
 
 #define CACHE_MAX_COUNT 64u
 #define CACHE_MAX_BYTES ((size_t)128 << 20)
+#define CACHE_MAX_LIMITED ((size_t)4 << 20) /* if the address space is limited */
 #define CACHE_AGE_MS 1000u
 
 struct list {
@@ -65,47 +66,37 @@ unmap(struct pcm_span *span)
 }
 
 /*
- * A place for nbytes whose pagemap leaf exists: after the pages have moved
- * there, nothing can fail any more.
+ * Moves the pages, and sees to it that the new place has a pagemap leaf: after
+ * they have moved, nothing may fail any more, so a leaf is at hand before. The
+ * old entry goes first: as soon as the pages have moved, somebody else may map
+ * the old address and enter it.
  */
-static char *
-destination(size_t nbytes)
+static bool
+move(struct pcm_span *span, size_t nbytes)
 {
+	struct pcm_pagemap_leaf *spare = pcm_pagemap_leaf_new();
 	char *p;
 
+	if (spare == NULL)
+		return false;
+	pcm_pagemap_set_span(span->start, 1, NULL);
 	do
-		p = pcm_sys_map(nbytes, pcm_sys_page);
+		p = pcm_sys_move(span->start, span->nbytes, nbytes);
 	while (p == NULL && pcm_reclaim());
-	if (p != NULL && !pcm_pagemap_prepare(p, 1)) {
-		pcm_sys_unmap(p, nbytes);
-		return NULL;
-	}
-	return p;
+	if (p != NULL)
+		span->start = p;
+	pcm_pagemap_use_leaf(span->start, spare);
+	pcm_pagemap_set_span(span->start, 1, span);
+	return p != NULL;
 }
 
-/*
- * In place if the kernel can, else by moving the page tables. The old pagemap
- * entry goes first: as soon as the pages have moved, somebody else may map the
- * old address and enter it. False: nothing has changed.
- */
+/* In place if the kernel can. False: nothing has changed. */
 static bool
 resize(struct pcm_span *span, size_t nbytes)
 {
-	char *p;
-
-	if (!pcm_sys_resize(span->start, span->nbytes, nbytes)) {
-		p = destination(nbytes);
-		if (p == NULL)
-			return false;
-		pcm_pagemap_set_span(span->start, 1, NULL);
-		if (!pcm_sys_move(span->start, span->nbytes, p, nbytes)) {
-			pcm_pagemap_set_span(span->start, 1, span);
-			pcm_sys_unmap(p, nbytes);
-			return false;
-		}
-		span->start = p;
-		pcm_pagemap_set_span(p, 1, span);
-	}
+	if (!pcm_sys_resize(span->start, span->nbytes, nbytes) &&
+	    !move(span, nbytes))
+		return false;
 	span->nbytes = nbytes;
 	return true;
 }
@@ -167,6 +158,7 @@ from_system(size_t nbytes, size_t align)
 	if (p == NULL)
 		return NULL;
 	if (pcm_pagemap_prepare(p, 1)) {
+		pcm_sys_advise(p, nbytes, false);
 		span = pcm_span_new_block(PCM_SPAN_MAPPING, p, nbytes);
 		if (span != NULL)
 			return span;
@@ -182,6 +174,9 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 
 	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE)
 		return NULL;
+	/* Two blocks must not begin in the same page of the pagemap. */
+	if (nbytes < PCM_PAGE)
+		nbytes = PCM_PAGE;
 	nbytes = pcm_round_up(nbytes, pcm_sys_page);
 	if (align < pcm_sys_page)
 		align = pcm_sys_page;
@@ -203,6 +198,7 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 void
 pcm_mapping_free(struct pcm_span *span)
 {
+	size_t max = pcm_sys_limited() ? CACHE_MAX_LIMITED : CACHE_MAX_BYTES;
 	bool keep;
 
 	span->kind = PCM_SPAN_CACHED; /* a second free will meet this */
@@ -210,7 +206,7 @@ pcm_mapping_free(struct pcm_span *span)
 	pcm_lock(&maps.lock);
 	list_remove(&maps.in_use, span);
 	keep = maps.cache.n < CACHE_MAX_COUNT &&
-		maps.cache.nbytes + span->nbytes <= CACHE_MAX_BYTES;
+		maps.cache.nbytes + span->nbytes <= max;
 	if (keep)
 		list_add(&maps.cache, span);
 	pcm_unlock(&maps.lock);
@@ -240,7 +236,7 @@ cache_take_oldest(uint64_t now, uint64_t age)
 
 	pcm_lock(&maps.lock);
 	span = maps.cache.last;
-	if (span != NULL && now - span->stamp < age)
+	if (span != NULL && (int64_t)(now - span->stamp) < (int64_t)age)
 		span = NULL;
 	if (span != NULL)
 		list_remove(&maps.cache, span);

@@ -119,7 +119,7 @@ pcm_new(size_t nbytes)
 
 	if (pcm_block_alloc_fast(nbytes, &p))
 		return p;
-	return new_slow(nbytes, PCM_MIN_ALIGN);
+	return new_slow(nbytes, PCM_ANY_ALIGN);
 }
 
 /* operator new(size_t, align_val_t), and new[] */
@@ -131,7 +131,7 @@ PCM_EXPORT void *pcm_new_array_aligned(size_t nbytes, size_t align)
 PCM_EXPORT void *
 pcm_new_aligned(size_t nbytes, size_t align)
 {
-	return new_slow(nbytes, align < PCM_MIN_ALIGN ? PCM_MIN_ALIGN : align);
+	return new_slow(nbytes, align);
 }
 
 #if !PCM_STATIC_LIBRARY
@@ -163,7 +163,7 @@ pcm_new_nothrow(size_t nbytes, const void *tag)
 
 	if (pcm_block_alloc_fast(nbytes, &p))
 		return p;
-	p = pcm_block_alloc(nbytes, PCM_MIN_ALIGN, NULL);
+	p = pcm_block_alloc(nbytes, PCM_ANY_ALIGN, NULL);
 	return p != NULL ? p : nothrow_slow(nbytes, tag);
 }
 
@@ -181,8 +181,6 @@ pcm_new_aligned_nothrow(size_t nbytes, size_t align, const void *tag)
 	void *(*runtime)(size_t, size_t, const void *);
 	void *p;
 
-	if (align < PCM_MIN_ALIGN)
-		align = PCM_MIN_ALIGN;
 	p = pcm_block_alloc(nbytes, align, NULL);
 	if (p != NULL)
 		return p;

@@ -28,6 +28,9 @@
  */
 #define SMALL_HEAP_NHUGE 16
 
+/* Free hugepages that stay mapped where the address space is limited. */
+#define LIMITED_KEEP 2
+
 /* From this many pages on, pages of a new run are faulted in with one call. */
 #define POPULATE_MIN_USED ((size_t)(4 << 20) >> PCM_PAGE_SHIFT)
 #define POPULATE_MAX_PAGES 16
@@ -37,16 +40,11 @@ static struct {
 	struct pcm_hugepage *list[NLISTS];
 	uint64_t nonempty[(NLISTS + 63) / 64];
 	size_t nhuge;
+	size_t nwhole; /* length of list[256] */
 	size_t npages_free, npages_cold;
+	uint32_t releases; /* calls of pcm_page_heap_release() */
 	size_t low_warm; /* least free warm pages since the last decay */
-	enum pcm_thp thp;
 } heap = { .lock = PCM_LOCK_INIT(PCM_RANK_PAGE_HEAP) };
-
-void
-pcm_page_heap_init(enum pcm_thp thp)
-{
-	heap.thp = thp;
-}
 
 static size_t
 warm_locked(void)
@@ -67,6 +65,7 @@ list_remove(struct pcm_hugepage *huge)
 
 	if (k == 0)
 		return;
+	heap.nwhole -= k == PCM_HUGE_NPAGES;
 	if (huge->prev != NULL)
 		huge->prev->next = huge->next;
 	else
@@ -84,6 +83,7 @@ list_add(struct pcm_hugepage *huge)
 
 	if (k == 0)
 		return;
+	heap.nwhole += k == PCM_HUGE_NPAGES;
 	huge->prev = NULL;
 	huge->next = heap.list[k];
 	if (huge->next != NULL)
@@ -149,15 +149,6 @@ find_locked(unsigned npages, unsigned align, struct pcm_hugepage **huge,
 	return false;
 }
 
-static void
-advise(char *region, size_t nbytes, size_t nhuge_before)
-{
-	if (heap.thp == PCM_THP_ALWAYS)
-		pcm_sys_ask_huge(region, nbytes);
-	else if (heap.thp == PCM_THP_NEVER || nhuge_before < SMALL_HEAP_NHUGE)
-		pcm_sys_forbid_huge(region, nbytes);
-}
-
 static char *
 map_region(size_t *nhuge)
 {
@@ -186,6 +177,8 @@ grow(void)
 		nhuge = 1;
 	if (nhuge > GROW_MAX)
 		nhuge = GROW_MAX;
+	if (pcm_sys_limited())
+		nhuge = 1;
 	region = map_region(&nhuge);
 	if (region == NULL)
 		return false;
@@ -193,7 +186,8 @@ grow(void)
 		pcm_sys_unmap(region, nhuge * PCM_HUGEPAGE);
 		return false;
 	}
-	advise(region, nhuge * PCM_HUGEPAGE, before);
+	pcm_sys_advise(region, nhuge * PCM_HUGEPAGE,
+		       before < SMALL_HEAP_NHUGE);
 	for (i = 0; i < nhuge; i++) {
 		struct pcm_hugepage *huge = pcm_meta_alloc(sizeof(*huge));
 
@@ -262,9 +256,14 @@ pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
 
+	bool too_many;
+
 	pcm_lock(&heap.lock);
 	give_locked(huge, run_of(huge, p, npages), false);
+	too_many = heap.nwhole > LIMITED_KEEP;
 	pcm_unlock(&heap.lock);
+	if (PCM_UNLIKELY(too_many) && pcm_sys_limited())
+		pcm_page_heap_unmap(LIMITED_KEEP);
 }
 
 bool
@@ -302,7 +301,8 @@ whole_os_pages(struct pcm_run *run)
 
 /*
  * Takes the run out of the heap, so that nobody uses it while the lock is not
- * held, and puts it back cold. Returns bytes given back.
+ * held, and puts it back cold. Returns bytes given back. Pages that the program
+ * has locked in memory stay; their hugepage is passed over from then on.
  */
 static size_t
 release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
@@ -316,60 +316,60 @@ release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
 	cold = pcm_sys_release(p, nbytes);
 	pcm_lock(&heap.lock);
 	give_locked(huge, run, cold);
+	if (!cold)
+		huge->refused = heap.releases;
 	return cold ? nbytes : 0;
 }
 
-/*
- * One run of a hugepage on the lists from `lowest` up, longest first, given
- * back. Returns bytes; 0: there is none, or the system refused.
- */
-static size_t
-release_one_locked(unsigned lowest)
+/* A run that can be given back, of the hugepages with most room first. */
+static bool
+find_warm_locked(struct pcm_hugepage **found, struct pcm_run *run)
 {
 	struct pcm_hugepage *huge;
-	struct pcm_run run;
-	unsigned k;
+	unsigned k, from;
 
-	for (k = PCM_HUGE_NPAGES; k >= lowest; k--) {
+	for (k = PCM_HUGE_NPAGES; k >= 1; k--) {
 		for (huge = heap.list[k]; huge != NULL; huge = huge->next) {
-			unsigned from = 0;
-
-			while (huge->nfree != huge->ncold &&
-			       pcm_hugepage_next_warm(huge, from, &run)) {
-				from = run.first + run.npages;
-				if (whole_os_pages(&run))
-					return release_run_locked(huge, run);
+			if (huge->nfree == huge->ncold ||
+			    huge->refused == heap.releases)
+				continue;
+			for (from = 0;
+			     pcm_hugepage_next_warm(huge, from, run);
+			     from = run->first + run->npages) {
+				*found = huge;
+				if (whole_os_pages(run))
+					return true;
 			}
 		}
 	}
-	return 0;
+	return false;
 }
 
 size_t
 pcm_page_heap_release(size_t nbytes)
 {
-	size_t done = 0, n;
+	struct pcm_hugepage *huge;
+	struct pcm_run run;
+	size_t done = 0;
 
 	pcm_lock(&heap.lock);
-	while (done < nbytes && warm_locked() > 0) {
-		n = release_one_locked(1);
-		if (n == 0)
-			break;
-		done += n;
-	}
+	heap.releases++;
+	while (done < nbytes && warm_locked() > 0 &&
+	       find_warm_locked(&huge, &run))
+		done += release_run_locked(huge, run);
 	pcm_unlock(&heap.lock);
 	return done;
 }
 
 size_t
-pcm_page_heap_unmap(void)
+pcm_page_heap_unmap(size_t keep)
 {
 	struct pcm_hugepage *huge;
 	size_t done = 0;
 
 	for (;;) {
 		pcm_lock(&heap.lock);
-		huge = heap.list[PCM_HUGE_NPAGES];
+		huge = heap.nwhole > keep ? heap.list[PCM_HUGE_NPAGES] : NULL;
 		if (huge != NULL) {
 			list_remove(huge);
 			heap.nhuge--;
@@ -406,18 +406,13 @@ pcm_page_heap_decay(void)
 void
 pcm_page_heap_stats_get(struct pcm_page_heap_stats *stats)
 {
-	struct pcm_hugepage *huge;
-
 	pcm_lock(&heap.lock);
 	stats->nhuge = heap.nhuge;
 	stats->mapped = heap.nhuge * PCM_HUGEPAGE;
 	stats->used = used_locked() << PCM_PAGE_SHIFT;
 	stats->free_warm = warm_locked() << PCM_PAGE_SHIFT;
 	stats->free_cold = heap.npages_cold << PCM_PAGE_SHIFT;
-	stats->nhuge_free = 0;
-	for (huge = heap.list[PCM_HUGE_NPAGES]; huge != NULL;
-	     huge = huge->next)
-		stats->nhuge_free++;
+	stats->nhuge_free = heap.nwhole;
 	pcm_unlock(&heap.lock);
 }
 

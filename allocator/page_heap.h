@@ -13,15 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What PCMALLOC_CONF thp: says. */
-enum pcm_thp {
-	PCM_THP_AUTO,
-	PCM_THP_ALWAYS,
-	PCM_THP_NEVER,
-};
-
-void pcm_page_heap_init(enum pcm_thp thp);
-
 /*
  * pcm_page_heap_alloc() - npages contiguous pages, 1 to 256.
  *
@@ -50,8 +41,11 @@ bool pcm_page_heap_extend(char *p, size_t npages, size_t more);
  */
 size_t pcm_page_heap_release(size_t nbytes);
 
-/* Unmaps free hugepages: address space is short. Returns bytes. */
-size_t pcm_page_heap_unmap(void);
+/*
+ * pcm_page_heap_unmap() - unmap free hugepages, all but `keep`: address space is
+ * short. Returns bytes.
+ */
+size_t pcm_page_heap_unmap(size_t keep);
 
 /* Called about every tick_ms: releases part of what was not needed lately. */
 void pcm_page_heap_decay(void);

@@ -59,41 +59,55 @@ pcm_pagemap_hugepage(const void *p)
 			  PCM_LEAF_NHUGE];
 }
 
-/* Two threads may make the same leaf: the second gives its own back. */
-static bool
-make_leaf(size_t root_index)
+static size_t
+leaf_bytes(void)
 {
-	size_t nbytes = pcm_round_up(sizeof(struct pcm_pagemap_leaf),
-				     pcm_sys_page);
-	intptr_t none = 0, distance;
-	void *leaf;
+	return pcm_round_up(sizeof(struct pcm_pagemap_leaf), pcm_sys_page);
+}
 
-	if (root_index >= PCM_ROOT_LEN)
-		return false;
-	if (__atomic_load_n(&pcm_pagemap_root[root_index], __ATOMIC_RELAXED))
-		return true;
-	leaf = pcm_sys_map(nbytes, pcm_sys_page);
-	if (leaf == NULL)
-		return false;
-	pcm_sys_forbid_huge(leaf, nbytes);
-	distance = (intptr_t)((uintptr_t)leaf -
-			      (uintptr_t)pcm_pagemap_nothing);
-	if (!__atomic_compare_exchange_n(&pcm_pagemap_root[root_index], &none,
-					 distance, false, __ATOMIC_RELEASE,
-					 __ATOMIC_RELAXED))
-		pcm_sys_unmap(leaf, nbytes);
-	return true;
+struct pcm_pagemap_leaf *
+pcm_pagemap_leaf_new(void)
+{
+	void *leaf = pcm_sys_map(leaf_bytes(), pcm_sys_page);
+
+	if (leaf != NULL)
+		pcm_sys_forbid_huge(leaf, leaf_bytes());
+	return leaf;
+}
+
+/* Two threads may make the same leaf: the second gives its own back. */
+void
+pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
+{
+	intptr_t distance = (intptr_t)((uintptr_t)leaf -
+				       (uintptr_t)pcm_pagemap_nothing);
+	intptr_t none = 0;
+
+	if (!__atomic_compare_exchange_n(
+		    &pcm_pagemap_root[(uintptr_t)p >> PCM_LEAF_SHIFT], &none,
+		    distance, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		pcm_sys_unmap(leaf, leaf_bytes());
 }
 
 bool
 pcm_pagemap_prepare(const void *p, size_t nbytes)
 {
-	size_t first = (uintptr_t)p >> PCM_LEAF_SHIFT;
-	size_t last = ((uintptr_t)p + nbytes - 1) >> PCM_LEAF_SHIFT;
+	uintptr_t at = (uintptr_t)p >> PCM_LEAF_SHIFT;
+	uintptr_t last = ((uintptr_t)p + nbytes - 1) >> PCM_LEAF_SHIFT;
 
-	for (; first <= last; first++)
-		if (!make_leaf(first))
+	if (last >= PCM_ROOT_LEN)
+		return false;
+	for (; at <= last; at++) {
+		struct pcm_pagemap_leaf *leaf;
+
+		if (__atomic_load_n(&pcm_pagemap_root[at], __ATOMIC_RELAXED))
+			continue;
+		leaf = pcm_pagemap_leaf_new();
+		if (leaf == NULL)
 			return false;
+		pcm_pagemap_use_leaf((const void *)(at << PCM_LEAF_SHIFT),
+				     leaf);
+	}
 	return true;
 }
 

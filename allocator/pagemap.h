@@ -90,6 +90,13 @@ struct pcm_hugepage *pcm_pagemap_hugepage(const void *p);
  */
 bool pcm_pagemap_prepare(const void *p, size_t nbytes);
 
+/*
+ * pcm_pagemap_leaf_new() - a leaf for an address not yet known; NULL: no memory.
+ * pcm_pagemap_use_leaf() enters it for p's GiB, or gives it back if there is one.
+ */
+struct pcm_pagemap_leaf *pcm_pagemap_leaf_new(void);
+void pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf);
+
 void pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span);
 void pcm_pagemap_set_class(const void *p, size_t npages, unsigned class);
 

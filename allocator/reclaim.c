@@ -13,5 +13,5 @@ pcm_reclaim(void)
 {
 	size_t nbytes = pcm_mapping_cache_release(SIZE_MAX);
 
-	return nbytes + pcm_page_heap_unmap() > 0;
+	return nbytes + pcm_page_heap_unmap(0) > 0;
 }

@@ -2,8 +2,9 @@
  * slow.h - entering the slow path: once per thread at a time.
  *
  * A signal handler may allocate while its own thread is inside the slow path,
- * holding any lock. The thread's `depth` tells: whoever finds it raised must not
- * wait for a lock and goes to emergency.h instead. Signals are never masked.
+ * holding any lock. The thread's `inside` tells: whoever finds it set by itself
+ * must not wait for a lock and goes to emergency.h instead. Signals are never
+ * masked.
  */
 #ifndef PCM_SLOW_H
 #define PCM_SLOW_H
@@ -14,10 +15,15 @@
 
 #include "compiler.h"
 #include "percpu.h"
+#include "raw_syscall.h"
 
 struct pcm_slow_thread {
-	volatile uint32_t depth; /* slow paths that this thread is in: 0, 1 */
-	uint32_t visits;	 /* since the last look at the clock */
+	/*
+	 * Who is in the slow path: 0 nobody, 1 the thread itself, else the id of
+	 * a task that shares this TLS (a vfork or CLONE_VM child).
+	 */
+	volatile int32_t inside;
+	uint32_t visits; /* since the last look at the clock */
 };
 
 extern PCM_HIDDEN PCM_TLS struct pcm_slow_thread pcm_slow_thread;
@@ -28,6 +34,30 @@ extern PCM_HIDDEN atomic_bool pcm_slow_ready;
 /* Set-up, frees that handlers left behind, and the clock, now and then. */
 void pcm_slow_errands(void);
 
+/* What the calling task writes into `inside`. */
+static inline int32_t
+pcm_slow_token(void)
+{
+	if (PCM_LIKELY(pcm_rseq_held == 0))
+		return 1;
+	return (int32_t)pcm_syscall0(SYS_gettid);
+}
+
+/*
+ * Has the caller interrupted its own slow path? Where a TLS is shared, 1 is the
+ * parent's, suspended with its locks, and the caller's own id its own; another
+ * id is a task that will go on and release what it holds.
+ */
+static inline bool
+pcm_slow_interrupted(void)
+{
+	int32_t inside = pcm_slow_thread.inside;
+
+	if (PCM_LIKELY(inside == 0))
+		return pcm_percpu_inside() && pcm_rseq_held == 0;
+	return inside == 1 || inside == pcm_slow_token();
+}
+
 /*
  * pcm_slow_enter() - true: the caller may take locks, and calls
  * pcm_slow_leave(). False: the caller has interrupted its own thread's slow
@@ -36,12 +66,9 @@ void pcm_slow_errands(void);
 static inline bool
 pcm_slow_enter(void)
 {
-	struct pcm_slow_thread *self = &pcm_slow_thread;
-
-	if (PCM_UNLIKELY(self->depth != 0 || pcm_percpu_inside()) &&
-	    pcm_rseq_held == 0)
+	if (PCM_UNLIKELY(pcm_slow_interrupted()))
 		return false;
-	self->depth = 1;
+	pcm_slow_thread.inside = pcm_slow_token();
 	atomic_signal_fence(memory_order_seq_cst);
 	pcm_slow_errands();
 	return true;
@@ -51,7 +78,7 @@ static inline void
 pcm_slow_leave(void)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	pcm_slow_thread.depth = 0;
+	pcm_slow_thread.inside = 0;
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "meta.h"
 #include "pagemap.h"
+#include "reclaim.h"
 #include "size_class.h"
 
 #define WORD_BITS 64u
@@ -38,12 +39,23 @@ set_all_free(struct pcm_span *span)
 	span->nfree = span->nobjs;
 }
 
+static struct pcm_span *
+descriptor(size_t nbytes)
+{
+	struct pcm_span *span;
+
+	do
+		span = pcm_meta_alloc(nbytes);
+	while (span == NULL && pcm_reclaim());
+	return span;
+}
+
 struct pcm_span *
 pcm_span_new_small(char *start, unsigned class)
 {
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	struct pcm_span shape = { .nobjs = sc->nobjs };
-	struct pcm_span *span = pcm_meta_alloc(descriptor_bytes(&shape));
+	struct pcm_span *span = descriptor(descriptor_bytes(&shape));
 
 	if (span == NULL)
 		return NULL;
@@ -63,7 +75,7 @@ pcm_span_new_small(char *start, unsigned class)
 struct pcm_span *
 pcm_span_new_block(enum pcm_span_kind kind, char *start, size_t nbytes)
 {
-	struct pcm_span *span = pcm_meta_alloc(sizeof(*span));
+	struct pcm_span *span = descriptor(sizeof(*span));
 
 	if (span == NULL)
 		return NULL;

@@ -4,8 +4,10 @@
 #define _GNU_SOURCE
 #include "sys.h"
 
+#include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "compiler.h"
@@ -18,9 +20,14 @@
 /* Bytes of affinity mask: 8192 CPUs, as many as any kernel has. */
 #define CPUMASK_BYTES 1024
 
-size_t pcm_sys_page = 4096;
+/* The kernel's RLIM64_INFINITY. */
+#define NO_LIMIT (~(uint64_t)0)
 
-static bool populate_works = true;
+size_t pcm_sys_page = 4096;
+enum pcm_thp pcm_sys_thp;
+
+static atomic_bool limited;
+static bool populate_works; /* set by pcm_sys_init() */
 
 void
 pcm_sys_init(void)
@@ -29,6 +36,9 @@ pcm_sys_init(void)
 
 	if (page != 0)
 		pcm_sys_page = page;
+	/* Of nothing: asks only whether the kernel knows it. */
+	populate_works = pcm_syscall3(SYS_madvise, 0, 0,
+				      MADV_POPULATE_WRITE) == 0;
 }
 
 static void *
@@ -64,6 +74,29 @@ map_and_trim(size_t nbytes, size_t align)
 	return aligned;
 }
 
+static bool
+has_limit(int resource)
+{
+	uint64_t limit[2] = { NO_LIMIT, NO_LIMIT }; /* struct rlimit64 */
+
+	pcm_syscall4(SYS_prlimit64, 0, resource, NULL, limit);
+	return limit[0] != NO_LIMIT;
+}
+
+static void
+look_at_limits(void)
+{
+	atomic_store_explicit(&limited,
+			      has_limit(RLIMIT_AS) || has_limit(RLIMIT_DATA),
+			      memory_order_relaxed);
+}
+
+bool
+pcm_sys_limited(void)
+{
+	return atomic_load_explicit(&limited, memory_order_relaxed);
+}
+
 /*
  * Mappings usually come to lie side by side, so the one after an aligned one is
  * aligned too: worth one try before two or three calls.
@@ -75,6 +108,7 @@ pcm_sys_map(size_t nbytes, size_t align)
 
 	if (nbytes > PTRDIFF_MAX)
 		return NULL;
+	look_at_limits();
 	p = map(nbytes);
 	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
 		return p;
@@ -95,12 +129,13 @@ pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes)
 						new_nbytes, 0));
 }
 
-bool
-pcm_sys_move(void *p, size_t old_nbytes, void *to, size_t new_nbytes)
+void *
+pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes)
 {
-	return !pcm_syscall_failed(
-		pcm_syscall5(SYS_mremap, p, old_nbytes, new_nbytes,
-			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	long ret = pcm_syscall4(SYS_mremap, p, old_nbytes, new_nbytes,
+				MREMAP_MAYMOVE);
+
+	return pcm_syscall_failed(ret) ? NULL : (void *)ret;
 }
 
 bool
@@ -122,14 +157,19 @@ pcm_sys_ask_huge(void *p, size_t nbytes)
 }
 
 void
+pcm_sys_advise(void *p, size_t nbytes, bool sparse)
+{
+	if (pcm_sys_thp == PCM_THP_ALWAYS)
+		pcm_sys_ask_huge(p, nbytes);
+	else if (pcm_sys_thp == PCM_THP_NEVER || sparse)
+		pcm_sys_forbid_huge(p, nbytes);
+}
+
+void
 pcm_sys_populate(void *p, size_t nbytes)
 {
-	const long not_known = -22; /* EINVAL: before Linux 5.14 */
-
-	if (__atomic_load_n(&populate_works, __ATOMIC_RELAXED) &&
-	    pcm_syscall3(SYS_madvise, p, nbytes, MADV_POPULATE_WRITE) ==
-		    not_known)
-		__atomic_store_n(&populate_works, false, __ATOMIC_RELAXED);
+	if (populate_works)
+		pcm_syscall3(SYS_madvise, p, nbytes, MADV_POPULATE_WRITE);
 }
 
 uint64_t

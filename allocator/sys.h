@@ -17,7 +17,7 @@
 /* Bytes of an OS page: 4, 16 or 64 KiB. Set by pcm_sys_init(). */
 extern size_t pcm_sys_page;
 
-/* Reads the page size from the auxiliary vector. */
+/* Page size from the auxiliary vector; tries the optional system calls. */
 void pcm_sys_init(void);
 
 static inline size_t
@@ -32,6 +32,12 @@ pcm_round_up(size_t n, size_t align)
  */
 void *pcm_sys_map(size_t nbytes, size_t align);
 
+/*
+ * Is the address space limited (RLIMIT_AS, RLIMIT_DATA)? Then what is free must not keep it
+ * from thread stacks and libraries. As of the last pcm_sys_map().
+ */
+bool pcm_sys_limited(void);
+
 /* Returns false if the system cannot (it may have to split a mapping). */
 bool pcm_sys_unmap(void *p, size_t nbytes);
 
@@ -39,13 +45,27 @@ bool pcm_sys_unmap(void *p, size_t nbytes);
 bool pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes);
 
 /*
- * pcm_sys_move() - move a mapping's pages to `to`, in place of the mapping of
- * new_nbytes that is there. False: nothing has changed.
+ * pcm_sys_move() - resize a mapping to wherever there is room, by moving its page
+ * tables. Returns its address; NULL: nothing has changed.
  */
-bool pcm_sys_move(void *p, size_t old_nbytes, void *to, size_t new_nbytes);
+void *pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes);
 
 /* Gives the pages back; they read as zero after. False: they stay (mlock). */
 bool pcm_sys_release(void *p, size_t nbytes);
+
+/* PCMALLOC_CONF thp: */
+enum pcm_thp {
+	PCM_THP_AUTO,
+	PCM_THP_ALWAYS,
+	PCM_THP_NEVER,
+};
+
+/*
+ * pcm_sys_advise() - transparent hugepages for a new range of blocks, as `thp`
+ * says; auto: forbidden if `sparse`, else left to the system's setting.
+ */
+extern enum pcm_thp pcm_sys_thp;
+void pcm_sys_advise(void *p, size_t nbytes, bool sparse);
 
 /* Transparent hugepages for a range: forbid, or ask. Failure is harmless. */
 void pcm_sys_forbid_huge(void *p, size_t nbytes);

@@ -3,15 +3,18 @@
  */
 #include "lock.h"
 
-#include <linux/futex.h>
 #include <stddef.h>
 
 #include "raw_syscall.h"
 
+/* uapi/linux/futex.h, which musl's headers do not come with. */
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
+
 /* Looks at a held lock before sleeping: about the length of a short hold. */
 #define SPINS 60
 
-_Atomic int32_t pcm_lock_forking;
+PCM_TLS bool pcm_lock_passes;
 
 static inline void
 relax(void)
@@ -23,27 +26,16 @@ relax(void)
 #endif
 }
 
-bool
-pcm_lock_passes(void)
-{
-	int32_t tid = atomic_load_explicit(&pcm_lock_forking,
-					   memory_order_relaxed);
-
-	return tid != 0 && tid == (int32_t)pcm_syscall0(SYS_gettid);
-}
-
 void
 pcm_lock_fork_begin(void)
 {
-	atomic_store_explicit(&pcm_lock_forking,
-			      (int32_t)pcm_syscall0(SYS_gettid),
-			      memory_order_relaxed);
+	pcm_lock_passes = true;
 }
 
 void
 pcm_lock_fork_end(void)
 {
-	atomic_store_explicit(&pcm_lock_forking, 0, memory_order_relaxed);
+	pcm_lock_passes = false;
 }
 
 /*
@@ -55,6 +47,8 @@ pcm_lock_slow(struct pcm_lock *lock)
 {
 	int i;
 
+	if (pcm_lock_passes)
+		return;
 	for (i = 0; i < SPINS; i++) {
 		uint32_t expected = PCM_LOCK_FREE;
 
@@ -66,8 +60,6 @@ pcm_lock_slow(struct pcm_lock *lock)
 			return;
 		relax();
 	}
-	if (pcm_lock_passes())
-		return;
 	while (atomic_exchange_explicit(&lock->state, PCM_LOCK_CONTENDED,
 					memory_order_acquire) != PCM_LOCK_FREE)
 		pcm_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE,
@@ -82,23 +74,32 @@ pcm_unlock_slow(struct pcm_lock *lock)
 
 #if PCM_DEBUG
 
-/* Bit r: this thread holds a lock of rank r. */
-static PCM_TLS uint32_t held_ranks;
+/* Locks of each rank that this thread holds; 2 only by way of try-locks. */
+static PCM_TLS uint8_t nheld[PCM_NRANKS];
 
 void
 pcm_lock_check_acquire(const struct pcm_lock *lock)
 {
-	if (pcm_lock_passes())
+	uint32_t rank;
+
+	if (pcm_lock_passes)
 		return;
-	if (held_ranks >> lock->rank)
-		__builtin_trap(); /* out of order: see docs/LOCKING.md */
-	held_ranks |= 1u << lock->rank;
+	for (rank = lock->rank; rank < PCM_NRANKS; rank++)
+		if (nheld[rank] != 0)
+			__builtin_trap(); /* order: see docs/LOCKING.md */
+	pcm_lock_note_acquire(lock);
 }
 
 void
-pcm_lock_check_release(const struct pcm_lock *lock)
+pcm_lock_note_acquire(const struct pcm_lock *lock)
 {
-	held_ranks &= ~(1u << lock->rank);
+	nheld[lock->rank]++;
+}
+
+void
+pcm_lock_note_release(const struct pcm_lock *lock)
+{
+	nheld[lock->rank]--;
 }
 
 #endif

@@ -46,34 +46,22 @@ struct pcm_lock {
 void pcm_lock_slow(struct pcm_lock *lock);
 void pcm_unlock_slow(struct pcm_lock *lock);
 
-/* Id of the thread that is forking and holds every lock; 0: nobody. */
-extern PCM_HIDDEN _Atomic int32_t pcm_lock_forking;
-
-/*
- * True while some thread holds every lock to fork; in the child, until
- * pcm_lock_fork_end(): its parent did.
- */
-static inline bool
-pcm_lock_forked(void)
-{
-	return atomic_load_explicit(&pcm_lock_forking, memory_order_relaxed) !=
-		0;
-}
+/* True if the caller is the thread that forks just now, or its child. */
+extern PCM_HIDDEN PCM_TLS bool pcm_lock_passes;
 
 /*
  * pcm_lock_fork_begin() - from here on the calling thread passes every lock.
- * It must hold them all. pcm_lock_fork_end() takes that back.
+ * It must hold them all. pcm_lock_fork_end() takes that back. In the child the
+ * calling thread's copy passes, too, until it has called it.
  */
 void pcm_lock_fork_begin(void);
 void pcm_lock_fork_end(void);
 
-/* True if the caller is the thread that forks just now. */
-bool pcm_lock_passes(void);
-
 
 #if PCM_DEBUG
 void pcm_lock_check_acquire(const struct pcm_lock *lock);
-void pcm_lock_check_release(const struct pcm_lock *lock);
+void pcm_lock_note_acquire(const struct pcm_lock *lock);
+void pcm_lock_note_release(const struct pcm_lock *lock);
 #else
 static inline void
 pcm_lock_check_acquire(const struct pcm_lock *lock)
@@ -82,7 +70,13 @@ pcm_lock_check_acquire(const struct pcm_lock *lock)
 }
 
 static inline void
-pcm_lock_check_release(const struct pcm_lock *lock)
+pcm_lock_note_acquire(const struct pcm_lock *lock)
+{
+	(void)lock;
+}
+
+static inline void
+pcm_lock_note_release(const struct pcm_lock *lock)
 {
 	(void)lock;
 }
@@ -108,7 +102,10 @@ pcm_lock(struct pcm_lock *lock)
 	pcm_lock_unchecked(lock);
 }
 
-/* Acquire if free. Returns true if the caller holds the lock now. */
+/*
+ * Acquire if free. Returns true if the caller holds the lock now. In any order:
+ * who does not wait cannot be part of a deadlock.
+ */
 static inline bool
 pcm_trylock(struct pcm_lock *lock)
 {
@@ -118,7 +115,7 @@ pcm_trylock(struct pcm_lock *lock)
 		    &lock->state, &expected, PCM_LOCK_HELD,
 		    memory_order_acquire, memory_order_relaxed))
 		return false;
-	pcm_lock_check_acquire(lock);
+	pcm_lock_note_acquire(lock);
 	return true;
 }
 
@@ -136,9 +133,9 @@ pcm_unlock_unchecked(struct pcm_lock *lock)
 static inline void
 pcm_unlock(struct pcm_lock *lock)
 {
-	if (PCM_UNLIKELY(pcm_lock_forked()) && pcm_lock_passes())
+	if (PCM_UNLIKELY(pcm_lock_passes))
 		return;
-	pcm_lock_check_release(lock);
+	pcm_lock_note_release(lock);
 	pcm_unlock_unchecked(lock);
 }
 

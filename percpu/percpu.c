@@ -229,6 +229,8 @@ stop_locked(void)
 bool
 pcm_percpu_stop(void)
 {
+	if (pcm_lock_passes)
+		return false; /* fork() has stopped them, and resumes them */
 	pcm_lock(&stop_lock);
 	if (stop_locked())
 		return true;
@@ -322,10 +324,13 @@ pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 bool
 pcm_percpu_fork_lock(void)
 {
-	bool quiet;
+	bool quiet = true;
 
 	pcm_lock_unchecked(&stop_lock);
-	quiet = pcm_single_threaded() || stop_locked();
+	if (!pcm_single_threaded()) {
+		take_all_out();
+		quiet = pcm_rseq_fence();
+	}
 	pcm_shard_fork_lock();
 	return quiet;
 }

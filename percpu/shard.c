@@ -14,10 +14,10 @@ PCM_TLS struct pcm_shard_thread pcm_shard_thread;
 
 /* The chosen shard is busy: take another, or wait for the chosen one. */
 static PCM_COLD struct pcm_shard *
-enter_slow(bool was_inside)
+enter_slow(unsigned chosen, bool was_inside)
 {
 	struct pcm_shard_thread *self = &pcm_shard_thread;
-	unsigned i, first = self->chosen ? self->chosen - 1u :
+	unsigned i, first = chosen != 0 ? chosen - 1 :
 		atomic_fetch_add_explicit(&next_thread, 1,
 					  memory_order_relaxed) % nshards;
 
@@ -52,13 +52,12 @@ static struct pcm_shard *
 enter(bool *was_inside)
 {
 	struct pcm_shard_thread *self = &pcm_shard_thread;
-	struct pcm_shard *s;
+	unsigned chosen = self->chosen; /* read once: a TLS may be shared */
+	struct pcm_shard *s = &shards[chosen - 1];
 
 	*was_inside = self->inside;
-	if (self->chosen != 0 && pcm_shard_try_enter(&shards[self->chosen - 1]))
-		s = &shards[self->chosen - 1];
-	else
-		s = enter_slow(*was_inside);
+	if (chosen == 0 || !pcm_shard_try_enter(s))
+		s = enter_slow(chosen, *was_inside);
 	if (s == NULL) {
 		self->inside = *was_inside;
 		return NULL;

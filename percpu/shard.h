@@ -57,7 +57,7 @@ static inline void
 pcm_shard_leave(struct pcm_shard *shard, bool was_inside)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	if (pcm_single_threaded() && !pcm_lock_forked())
+	if (pcm_single_threaded() && !pcm_lock_passes)
 		atomic_store_explicit(&shard->lock.state, PCM_LOCK_FREE,
 				      memory_order_release);
 	else

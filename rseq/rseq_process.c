@@ -154,8 +154,9 @@ const char *
 pcm_rseq_mode(void)
 {
 	bool cid = pcm_rseq_process.index == PCM_RSEQ_INDEX_MM_CID;
+	enum pcm_rseq_owner owner = pcm_rseq_process.owner;
 
-	switch (pcm_rseq_process.owner) {
+	switch (owner) {
 	case PCM_RSEQ_OWNER_LIBC:
 		return cid ? "per-CPU, glibc's registration, mm_cid" :
 			     "per-CPU, glibc's registration, cpu_id";

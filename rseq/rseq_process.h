@@ -6,6 +6,7 @@
 #ifndef PCM_RSEQ_PROCESS_H
 #define PCM_RSEQ_PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,8 +35,9 @@ enum pcm_rseq_index {
 };
 
 struct pcm_rseq_process {
-	enum pcm_rseq_owner owner;
-	enum pcm_rseq_absence absence;
+	/* Change after start-up once at most, to NONE: relaxed. */
+	_Atomic enum pcm_rseq_owner owner;
+	_Atomic enum pcm_rseq_absence absence;
 	enum pcm_rseq_index index; /* never AUTO after start-up */
 	intptr_t libc_offset;	   /* glibc's area from the thread pointer */
 	uint32_t libc_size;	   /* bytes glibc registered */

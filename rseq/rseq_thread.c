@@ -4,6 +4,7 @@
 #include "rseq_thread.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "raw_syscall.h"
@@ -43,6 +44,49 @@ static PCM_TLS struct {
 	uint8_t skip;	    /* visits left to skip */
 } self;
 
+/*
+ * musl unmaps a detached thread's TLS before the thread ends, and the kernel
+ * would write to an area that is gone: there our own registration ends with a
+ * key's destructor, and the thread spends its last moments on the fallback.
+ * glibc keeps the TLS until the kernel has reported the thread's end.
+ */
+#if defined(__GLIBC__)
+
+static void
+unregister_at_exit(void)
+{
+}
+
+#else
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+
+static void
+unregister(void *area)
+{
+	pcm_rseq_held++;
+	pcm_rseq_armed = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+	pcm_syscall4(SYS_rseq, area, sizeof(__rseq_abi),
+		     PCM_RSEQ_FLAG_UNREGISTER, PCM_RSEQ_SIG);
+}
+
+static void
+make_exit_key(void)
+{
+	pthread_key_create(&exit_key, unregister);
+}
+
+static void
+unregister_at_exit(void)
+{
+	pthread_once(&exit_key_once, make_exit_key);
+	pthread_setspecific(exit_key, &__rseq_abi);
+}
+
+#endif
+
 static struct {
 	atomic_ulong armed, rearmed, refused;
 } counts;
@@ -81,6 +125,7 @@ armed(struct pcm_rseq_area *area)
 	if (own && !self.counted) {
 		self.counted = true;
 		__rseq_refcount++;
+		unregister_at_exit();
 	}
 	self.backoff = 0;
 	self.skip = 0;
@@ -206,6 +251,12 @@ pcm_rseq_denied(void)
 enum pcm_rseq_thread_state
 pcm_rseq_thread_state(void)
 {
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	/* A vfork child writes the state of the TLS that it shares. */
+	if (area != NULL)
+		return area == &__rseq_abi ? PCM_RSEQ_THREAD_OWN :
+					     PCM_RSEQ_THREAD_LIBC;
 	return self.state;
 }
 
