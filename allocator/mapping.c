@@ -236,7 +236,8 @@ cache_take_oldest(uint64_t now, uint64_t age)
 
 	pcm_lock(&maps.lock);
 	span = maps.cache.last;
-	if (span != NULL && (int64_t)(now - span->stamp) < (int64_t)age)
+	/* Another thread may have stamped it after `now` was read. */
+	if (span != NULL && span->stamp + age > now)
 		span = NULL;
 	if (span != NULL)
 		list_remove(&maps.cache, span);
@@ -247,7 +248,7 @@ cache_take_oldest(uint64_t now, uint64_t age)
 static size_t
 release(size_t nbytes, uint64_t age)
 {
-	uint64_t now = age != 0 ? pcm_sys_now() : 0;
+	uint64_t now = age != 0 ? pcm_sys_now() : UINT64_MAX;
 	struct pcm_span *span;
 	size_t done = 0;
 
