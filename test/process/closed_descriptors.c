@@ -1,0 +1,72 @@
+/*
+ * Programs that start with fd 0, 1 and 2 closed, and that close everything:
+ * pcmalloc holds no descriptor, and writes its messages to no file that has
+ * come to have the number 2.
+ */
+#include "load.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void work(void)
+{
+	uint64_t state = 2;
+
+	load_steps(500, &state);
+	malloc_trim(0);
+	load_clear();
+}
+
+/* The new image has no open descriptor but @report, where it says "done". */
+static int closed(int report)
+{
+	bool is_open = false;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++)
+		if (fd != report && fcntl(fd, F_GETFD) >= 0)
+			is_open = true;
+	work();
+	must(!is_open);
+	for (fd = 0; fd < 256; fd++)
+		must(fd == report || fcntl(fd, F_GETFD) < 0);
+	must(write(report, "done", 4) == 4);
+	return 0;
+}
+
+static void start_closed(int report)
+{
+	char number[16];
+	int fd;
+
+	snprintf(number, sizeof(number), "%d", report);
+	for (fd = 0; fd < 256; fd++)
+		if (fd != report)
+			close(fd);
+	setenv("PCMALLOC_CONF", "unknown:1,stats:exit", 1);
+	execl("/proc/self/exe", "closed_descriptors", number, (char *)NULL);
+	_exit(125);
+}
+
+int main(int argc, char **argv)
+{
+	char text[10] = "";
+	int ends[2], status;
+	pid_t pid;
+
+	if (argc == 2)
+		return closed(atoi(argv[1]));
+	testing_start(40);
+	must(!pipe(ends));
+	pid = fork();
+	if (pid == 0)
+		start_closed(ends[1]);
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+	must(read(ends[0], text, sizeof(text)) == 4);
+	must(strcmp(text, "done") == 0);
+	return 0;
+}

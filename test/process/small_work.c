@@ -1,0 +1,97 @@
+/*
+ * A small program for the scripts: blocks of many sizes, filled and checked, in
+ * the main thread and in others. With an argument it does nothing but print
+ * what it holds resident; with none it ends silently with 0.
+ *
+ *	small_work		work
+ *	small_work resident	print "RSS ANONHUGE" in KiB of a trivial program
+ *	small_work large	the same with 64 MiB written
+ *	small_work nothp	work without transparent hugepages (prctl)
+ */
+#include "pattern.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+static void *work(void *arg)
+{
+	static __thread unsigned char *p[500];
+	uint64_t state = (uint64_t)(uintptr_t)arg;
+	size_t turn, i, n[500] = { 0 };
+
+	for (turn = 0; turn < 20000; turn++) {
+		i = rnd_between(&state, 0, 499);
+		if (p[i])
+			must(filled(p[i], n[i], i));
+		free(p[i]);
+		n[i] = rnd_between(&state, 0, turn % 50 ? 2000 : 300000);
+		p[i] = malloc(n[i]);
+		must(p[i]);
+		fill(p[i], n[i], i);
+	}
+	for (i = 0; i < 500; i++)
+		free(p[i]);
+	return NULL;
+}
+
+static void work_in_threads(void)
+{
+	pthread_t thread[3];
+	size_t i;
+
+	work((void *)9);
+	for (i = 0; i < 3; i++)
+		must(!pthread_create(&thread[i], NULL, work, (void *)i));
+	for (i = 0; i < 3; i++)
+		must(!pthread_join(thread[i], NULL));
+}
+
+/* Sums "FIELD: N kB" over /proc/self/smaps_rollup, with read alone. */
+static unsigned long kib_of(const char *field)
+{
+	static char text[8192];
+	ssize_t n;
+	char *at;
+	int fd = open("/proc/self/smaps_rollup", O_RDONLY);
+
+	must(fd >= 0);
+	n = read(fd, text, sizeof(text) - 1);
+	must(n > 0);
+	text[n] = '\0';
+	close(fd);
+	at = strstr(text, field);
+	must(at);
+	return strtoul(at + strlen(field), NULL, 10);
+}
+
+static void print_resident(void)
+{
+	unsigned long resident = kib_of("\nRss:");
+	unsigned long huge = kib_of("\nAnonHugePages:");
+
+	printf("%lu %lu\n", resident, huge);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		work_in_threads();
+	} else if (strcmp(argv[1], "resident") == 0) {
+		free(malloc(100));
+		print_resident();
+	} else if (strcmp(argv[1], "large") == 0) {
+		char *p = malloc(64 << 20);
+
+		must(p);
+		memset(p, 1, 64 << 20);
+		print_resident();
+		free(p);
+	} else if (strcmp(argv[1], "nothp") == 0) {
+		must(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+		work_in_threads();
+		must(kib_of("\nAnonHugePages:") == 0);
+	}
+	return 0;
+}
