@@ -17,6 +17,7 @@
 #define CACHE_MAX_BYTES ((size_t)128 << 20)
 #define CACHE_MAX_LIMITED ((size_t)4 << 20) /* if the address space is limited */
 #define CACHE_AGE_MS 1000u
+#define NOT_STAMPED 0 /* free() does not look at the clock; decay does */
 
 struct list {
 	struct pcm_span *first, *last;
@@ -202,7 +203,7 @@ pcm_mapping_free(struct pcm_span *span)
 	bool keep;
 
 	span->kind = PCM_SPAN_CACHED; /* a second free will meet this */
-	span->stamp = pcm_sys_now();
+	span->stamp = NOT_STAMPED;
 	pcm_lock(&maps.lock);
 	list_remove(&maps.in_use, span);
 	keep = maps.cache.n < CACHE_MAX_COUNT &&
@@ -236,8 +237,8 @@ cache_take_oldest(uint64_t now, uint64_t age)
 
 	pcm_lock(&maps.lock);
 	span = maps.cache.last;
-	/* Another thread may have stamped it after `now` was read. */
-	if (span != NULL && span->stamp + age > now)
+	if (span != NULL && age != 0 &&
+	    (span->stamp == NOT_STAMPED || span->stamp + age > now))
 		span = NULL;
 	if (span != NULL)
 		list_remove(&maps.cache, span);
@@ -246,9 +247,8 @@ cache_take_oldest(uint64_t now, uint64_t age)
 }
 
 static size_t
-release(size_t nbytes, uint64_t age)
+release(size_t nbytes, uint64_t now, uint64_t age)
 {
-	uint64_t now = age != 0 ? pcm_sys_now() : UINT64_MAX;
 	struct pcm_span *span;
 	size_t done = 0;
 
@@ -265,13 +265,21 @@ release(size_t nbytes, uint64_t age)
 size_t
 pcm_mapping_cache_release(size_t nbytes)
 {
-	return release(nbytes, 0);
+	return release(nbytes, 0, 0);
 }
 
 void
 pcm_mapping_decay(void)
 {
-	release(SIZE_MAX, CACHE_AGE_MS);
+	uint64_t now = pcm_sys_now();
+	struct pcm_span *s;
+
+	release(SIZE_MAX, now, CACHE_AGE_MS);
+	pcm_lock(&maps.lock);
+	for (s = maps.cache.first; s != NULL && s->stamp == NOT_STAMPED;
+	     s = s->next)
+		s->stamp = now;
+	pcm_unlock(&maps.lock);
 }
 
 bool

@@ -295,6 +295,9 @@ printf '\nMedians of %d rounds, in turns:\n\n' \
 	"$(grep -c '^gcc with ' "$TMP/samples")"
 table
 printf '\npcmalloc ran in mode: %s\n' "$(sort -u "$TMP/modes" | paste -sd ';' -)"
-their=$(allocator_of redis-server)
+their=
+if [ "$WITH_REDIS" = 1 ]; then
+	their=$(allocator_of redis-server)
+fi
 echo "Without pcmalloc: libc's malloc${their:+; redis-server: its own, $their}."
 echo "Try your own program: build/pcmalloc PROGRAM ARGUMENTS..."

@@ -71,7 +71,6 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  *	top = *w;
  *	obj = top[-1];
  *	if (obj == 0) return false;
- *	prefetch(top[-2]);
  * [C]	*w = top - 1;
  *	return true;
  *
