@@ -16,6 +16,7 @@
 
 #define VARIABLE "PCMALLOC_CONF"
 #define NVALUES 3
+#define QUOTE_MAX 200
 
 struct pcm_conf pcm_conf = {
 	.rseq = 1,
@@ -60,11 +61,12 @@ equals(struct piece piece, const char *s)
 	return strlen(s) == piece.n && memcmp(s, piece.s, piece.n) == 0;
 }
 
+/* At most QUOTE_MAX bytes of it, so that the line ends where it should. */
 static void
 quote(struct pcm_text *text, struct piece piece)
 {
 	pcm_text_str(text, "'");
-	pcm_text_strn(text, piece.s, piece.n);
+	pcm_text_strn(text, piece.s, piece.n < QUOTE_MAX ? piece.n : QUOTE_MAX);
 	pcm_text_str(text, "'");
 }
 

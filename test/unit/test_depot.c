@@ -1,0 +1,333 @@
+/*
+ * depot: magazines traded one for one, bounds, decay of what is not needed.
+ */
+#include "unit.h"
+
+#include <stdatomic.h>
+
+#include "central.h"
+#include "depot.h"
+#include "magazine.h"
+#include "size_class.h"
+#include "storm.h"
+
+/* docs/DESIGN.md: the larger of 1 MiB and two magazines a class. */
+#define BOUND_BYTES ((size_t)1 << 20)
+#define BOUND_MAGAZINES 2
+
+static unsigned int class_of_size(size_t n)
+{
+	return pcm_size_class_of(n);
+}
+
+static unsigned int nslots(unsigned int class)
+{
+	return pcm_size_class[class].nslots;
+}
+
+static size_t bound(unsigned int class)
+{
+	size_t magazine = (size_t)nslots(class) * pcm_size_class[class].size;
+	size_t n = BOUND_BYTES / magazine;
+
+	return (n > BOUND_MAGAZINES ? n : BOUND_MAGAZINES) * nslots(class);
+}
+
+/* A magazine of the class with n objects from its spans. */
+static void **magazine(unsigned int class, unsigned int n)
+{
+	void **mag = pcm_mag_new(nslots(class));
+	void *obj;
+
+	must(mag != PCM_MAG_NONE);
+	while (n-- > 0) {
+		must(pcm_central_fill(class, &obj, 1) == 1);
+		pcm_mag_push(&mag, obj);
+	}
+	return mag;
+}
+
+static unsigned int count(unsigned int class, void **mag)
+{
+	return pcm_mag_count(mag, nslots(class));
+}
+
+static size_t nout(unsigned int class)
+{
+	struct pcm_central_stats stats;
+
+	pcm_central_stats_get(class, &stats);
+	return stats.nout;
+}
+
+/* A size that the test programs and libcheck have no use for. */
+#define SIZE 14000
+
+static unsigned int class;
+static size_t nout_before, mags_before;
+
+/* First of all in a test: libcheck itself allocates before. */
+static void start(void)
+{
+	class = class_of_size(SIZE);
+	pcm_depot_drain();
+	nout_before = nout(class);
+	mags_before = pcm_mag_bytes();
+}
+
+START_TEST(empty_at_first)
+{
+	void **mag;
+
+	start();
+	mag = magazine(class, 0);
+	must(pcm_depot_nobjs(class) == 0);
+	must(pcm_depot_get_full(class, PCM_MAG_NONE) == PCM_MAG_NONE);
+	/* What is offered in return is not taken. */
+	must(pcm_depot_get_full(class, mag) == PCM_MAG_NONE);
+	must(count(class, mag) == 0);
+	pcm_mag_delete(mag);
+	must(pcm_mag_bytes() == mags_before);
+}
+END_TEST
+
+START_TEST(full_and_back)
+{
+	void **mag, **got;
+
+	start();
+	mag = magazine(class, nslots(class));
+	pcm_depot_put(class, mag);
+	must(pcm_depot_nobjs(class) == nslots(class));
+	got = pcm_depot_get_full(class, PCM_MAG_NONE);
+	must(got == mag);
+	must(pcm_depot_nobjs(class) == 0);
+	got = pcm_depot_flush(class, got);
+	must(pcm_mag_empty(got) && count(class, got) == 0);
+	pcm_mag_delete(got);
+	must(nout(class) == nout_before);
+	must(pcm_mag_bytes() == mags_before);
+}
+END_TEST
+
+/* A magazine with some objects counts as one with objects. */
+START_TEST(partly_filled)
+{
+	void **mag;
+
+	start();
+	mag = magazine(class, 1);
+	pcm_depot_put(class, mag);
+	must(pcm_depot_nobjs(class) == 1);
+	must(pcm_depot_get_full(class, PCM_MAG_NONE) == mag);
+	must(count(class, mag) == 1);
+}
+END_TEST
+
+START_TEST(one_for_one)
+{
+	void **full, **empty;
+	size_t mags;
+
+	start();
+	full = magazine(class, nslots(class));
+	empty = magazine(class, 0);
+	mags = pcm_mag_bytes();
+	must(pcm_depot_get_empty(class, full) != PCM_MAG_NONE);
+	must(pcm_depot_nobjs(class) == nslots(class));
+	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES); /* a new one */
+	must(pcm_depot_get_full(class, empty) == full);
+	must(pcm_depot_get_empty(class, full) == empty); /* the one kept */
+	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES);
+}
+END_TEST
+
+START_TEST(empty_ones_from_the_pool)
+{
+	void **mag;
+
+	start();
+	mag = pcm_depot_get_empty(class, PCM_MAG_NONE);
+	must(mag != PCM_MAG_NONE && pcm_mag_empty(mag));
+	must(count(class, mag) == 0);
+	pcm_depot_put(class, mag);
+	must(pcm_depot_nobjs(class) == 0);
+	must(pcm_depot_get_empty(class, PCM_MAG_NONE) == mag);
+}
+END_TEST
+
+/* Empty magazines do not pile up in one class. */
+START_TEST(few_empty_ones)
+{
+	unsigned int i;
+	void **mag[100];
+
+	start();
+	for (i = 0; i < 100; i++)
+		mag[i] = magazine(class, 0);
+	for (i = 0; i < 100; i++)
+		pcm_depot_put(class, mag[i]);
+	must(pcm_mag_bytes() - mags_before <= 8 * PCM_MAG_BYTES);
+}
+END_TEST
+
+static const size_t sizes[] = { 64, 1000, 14000, 65536, 200000, 262144 };
+
+/* What is over the bound goes to the spans, whichever way it comes. */
+START_TEST(bounded)
+{
+	unsigned int c = class_of_size(sizes[_i]), i;
+	size_t before, out, put = 0;
+
+	start();
+	before = pcm_depot_nobjs(c);
+	out = nout(c);
+	for (i = 0; i < 3 * bound(c) / nslots(c); i++) {
+		void **mag = magazine(c, nslots(c));
+
+		put += nslots(c);
+		if (i % 2)
+			pcm_depot_put(c, mag);
+		else
+			pcm_depot_put(c, pcm_depot_get_empty(c, mag));
+		must(pcm_depot_nobjs(c) <= bound(c));
+		must(pcm_depot_nobjs(c) - before <= put);
+		must(nout(c) - out == pcm_depot_nobjs(c) - before);
+	}
+	must(pcm_depot_nobjs(c) == bound(c));
+}
+END_TEST
+
+static void put_magazines(unsigned int n)
+{
+	while (n-- > 0)
+		pcm_depot_put(class, magazine(class, nslots(class)));
+}
+
+/* Unused magazines go, half of them at a time, until none is left. */
+START_TEST(decays)
+{
+	unsigned int i;
+	size_t n, before;
+
+	start();
+	put_magazines(8);
+	n = pcm_depot_nobjs(class);
+	must(n == 8 * nslots(class));
+	pcm_depot_decay(); /* an interval in which they came */
+	must(pcm_depot_nobjs(class) == n);
+	pcm_depot_decay();
+	must(pcm_depot_nobjs(class) == n / 2);
+	for (i = 0; i < 20 && pcm_depot_nobjs(class) > 0; i++) {
+		before = pcm_depot_nobjs(class);
+		pcm_depot_decay();
+		must(pcm_depot_nobjs(class) <= before);
+	}
+	must(pcm_depot_nobjs(class) == 0);
+	must(nout(class) == nout_before);
+	must(pcm_mag_bytes() == mags_before);
+}
+END_TEST
+
+/* What was needed in the interval stays. */
+START_TEST(working_set_stays)
+{
+	void **mag[8];
+	unsigned int i, k;
+
+	start();
+	put_magazines(8);
+	pcm_depot_decay();
+	for (i = 0; i < 10; i++) {
+		for (k = 0; k < 8; k++) {
+			mag[k] = pcm_depot_get_full(class, PCM_MAG_NONE);
+			must(mag[k] != PCM_MAG_NONE);
+		}
+		for (k = 0; k < 8; k++)
+			pcm_depot_put(class, mag[k]);
+		pcm_depot_decay();
+		must(pcm_depot_nobjs(class) == 8 * nslots(class));
+	}
+}
+END_TEST
+
+START_TEST(drained)
+{
+	start();
+	put_magazines(5);
+	pcm_depot_put(class, magazine(class, 1));
+	pcm_depot_put(class, magazine(class, 0));
+	pcm_depot_drain();
+	must(pcm_depot_nobjs(class) == 0);
+	must(nout(class) == nout_before);
+	must(pcm_mag_bytes() == mags_before);
+}
+END_TEST
+
+/* ---- threads: an object is in one magazine only ---- */
+
+static void storm_work(unsigned int self)
+{
+	void **full = pcm_depot_get_full(class, PCM_MAG_NONE);
+	unsigned int n, i;
+	void **objs;
+
+	if (full == PCM_MAG_NONE)
+		full = magazine(class, nslots(class));
+	n = count(class, full);
+	must(n > 0);
+	objs = full - n;
+	for (i = 0; i < n; i++)
+		*(volatile unsigned int *)objs[i] = self;
+	for (i = 0; i < n; i++)
+		must(*(volatile unsigned int *)objs[i] == self);
+	if (self % 2)
+		pcm_depot_put(class, full);
+	else
+		pcm_depot_put(class, pcm_depot_get_empty(class, full));
+}
+
+static void storm_meanwhile(void)
+{
+	static unsigned int n;
+
+	if (++n % 64 == 0)
+		pcm_depot_decay();
+	if (n % 500 == 0)
+		pcm_depot_drain();
+}
+
+START_TEST(threads)
+{
+	struct storm storm = { .nthreads = storm_threads(),
+			       .seconds = 1,
+			       .work = storm_work,
+			       .meanwhile = storm_meanwhile };
+
+	start();
+	storm_run(&storm);
+	must(nout(class) - nout_before == pcm_depot_nobjs(class));
+	pcm_depot_drain();
+	must(nout(class) == nout_before);
+	must(pcm_depot_nobjs(class) == 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("depot");
+
+	tcase_add_test(tests, empty_at_first);
+	tcase_add_test(tests, full_and_back);
+	tcase_add_test(tests, partly_filled);
+	tcase_add_test(tests, one_for_one);
+	tcase_add_test(tests, empty_ones_from_the_pool);
+	tcase_add_test(tests, few_empty_ones);
+	tcase_add_loop_test(tests, bounded, 0,
+			    sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_test(tests, decays);
+	tcase_add_test(tests, working_set_stays);
+	tcase_add_test(tests, drained);
+	tcase_add_test(tests, threads);
+	return unit_end();
+}

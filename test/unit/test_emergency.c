@@ -1,0 +1,369 @@
+/*
+ * emergency: malloc and free where the thread has interrupted its own slow
+ * path, simulated by the mark that slow.h sets; and with every lock held.
+ */
+#include "unit.h"
+
+#include <malloc.h>
+#include <pthread.h>
+
+#include "block.h"
+#include "central.h"
+#include "depot.h"
+#include "emergency.h"
+#include "magazine.h"
+#include "mapping.h"
+#include "meta.h"
+#include "page_heap.h"
+#include "pagemap.h"
+#include "percpu.h"
+#include "slow.h"
+#include "span.h"
+
+#define MANY 1000
+
+static struct block {
+	char *p;
+	size_t nbytes, align;
+} blocks[MANY];
+
+/* As a handler finds it. */
+static void interrupt(void)
+{
+	must(pcm_slow_enter());
+	must(pcm_slow_interrupted());
+	must(!pcm_slow_enter());
+}
+
+static void resume(void)
+{
+	pcm_slow_leave();
+	must(!pcm_slow_interrupted());
+}
+
+static void lock_everything(void)
+{
+	(void)pcm_percpu_fork_lock();
+	pcm_depot_fork_lock();
+	pcm_central_fork_lock();
+	pcm_mapping_fork_lock();
+	pcm_page_heap_fork_lock();
+	pcm_lock_unchecked(&pcm_mag_lock);
+	pcm_lock_unchecked(&pcm_meta_lock);
+}
+
+static void unlock_everything(void)
+{
+	pcm_unlock_unchecked(&pcm_meta_lock);
+	pcm_unlock_unchecked(&pcm_mag_lock);
+	pcm_page_heap_fork_unlock();
+	pcm_mapping_fork_unlock();
+	pcm_central_fork_unlock();
+	pcm_depot_fork_unlock();
+	pcm_percpu_fork_unlock();
+}
+
+static bool is_emergency(void *p)
+{
+	struct pcm_span *span = pcm_pagemap_span(p);
+
+	must(span != NULL);
+	return span->kind == PCM_SPAN_EMERGENCY;
+}
+
+static size_t random_size(uint64_t *state)
+{
+	switch (rnd(state) % 16) {
+	case 0:
+		return rnd_between(state, PCM_SMALL_MAX, 2 << 20);
+	case 1:
+	case 2:
+		return rnd_between(state, 4096, PCM_SMALL_MAX);
+	default:
+		return rnd_between(state, 0, 2000);
+	}
+}
+
+static void allocate(struct block *b, unsigned int i, uint64_t *state)
+{
+	b->nbytes = random_size(state);
+	b->align = rnd(state) % 4 ? 8 : (size_t)1 << rnd_between(state, 3, 16);
+	if (b->align == 8)
+		b->p = malloc(b->nbytes);
+	else
+		b->p = aligned_alloc(b->align, b->nbytes);
+	must(b->p != NULL && (uintptr_t)b->p % b->align == 0);
+	must(malloc_usable_size(b->p) >= b->nbytes);
+	fill(b->p, b->nbytes, i);
+}
+
+/* In place or moved: never waiting for a lock. */
+static void reallocate(struct block *b, unsigned int i, uint64_t *state)
+{
+	size_t n = 1 + random_size(state);
+	size_t kept = n < b->nbytes ? n : b->nbytes;
+	char *p = realloc(b->p, n);
+
+	must(p != NULL && filled(p, kept, i));
+	b->p = p;
+	b->nbytes = n;
+	fill(p, n, i);
+}
+
+static void use_all(uint64_t *state)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		allocate(&blocks[i], i, state);
+	for (i = 0; i < MANY; i += 7)
+		reallocate(&blocks[i], i, state);
+	for (i = 0; i < MANY; i++)
+		must(filled(blocks[i].p, blocks[i].nbytes, i));
+}
+
+static void free_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		free(blocks[i].p);
+}
+
+static size_t emergencies(void)
+{
+	unsigned int i;
+	size_t n = 0;
+
+	for (i = 0; i < MANY; i++)
+		n += is_emergency(blocks[i].p);
+	return n;
+}
+
+START_TEST(interrupted)
+{
+	uint64_t state = testing_seed();
+	char *p;
+
+	interrupt();
+	use_all(&state);
+	p = pcm_emergency_alloc(3 << 20, 16);
+	must(p != NULL && is_emergency(p));
+	free_all();
+	free(p);
+	must(is_emergency(p)); /* waits for the slow path to come back */
+	resume();
+	free(malloc(300000)); /* a slow path */
+	must(pcm_pagemap_span(p) == NULL);
+	must(pcm_emergency_deferred() == NULL);
+}
+END_TEST
+
+/* A handler that has interrupted the holder of every lock there is. */
+START_TEST(every_lock_held)
+{
+	uint64_t state = testing_seed();
+
+	interrupt();
+	lock_everything();
+	use_all(&state);
+	must(emergencies() > MANY / 2);
+	free_all();
+	unlock_everything();
+	resume();
+	free(malloc(300000));
+	must(pcm_emergency_deferred() == NULL);
+}
+END_TEST
+
+/* Blocks of a handler are freed by the program, and the other way round. */
+START_TEST(freed_later)
+{
+	uint64_t state = testing_seed();
+	unsigned int i;
+
+	interrupt();
+	lock_everything();
+	use_all(&state);
+	unlock_everything();
+	resume();
+	for (i = 0; i < MANY; i++)
+		must(filled(blocks[i].p, blocks[i].nbytes, i));
+	free_all();
+	for (i = 0; i < MANY; i++) {
+		blocks[i].nbytes = random_size(&state);
+		blocks[i].p = malloc(blocks[i].nbytes);
+		fill(blocks[i].p, blocks[i].nbytes, i);
+	}
+	interrupt();
+	free_all();
+	resume();
+	free(malloc(300000));
+	must(pcm_emergency_deferred() == NULL);
+}
+END_TEST
+
+/* What came free in handlers is not lost. */
+START_TEST(nothing_lost)
+{
+	struct mallinfo2 before, after;
+	uint64_t state = testing_seed();
+	unsigned int i;
+
+	before = mallinfo2();
+	for (i = 0; i < 6; i++) {
+		interrupt();
+		use_all(&state);
+		free_all();
+		resume();
+		free(malloc(300000));
+	}
+	after = mallinfo2();
+	must(after.uordblks == before.uordblks);
+	must(after.hblkhd == before.hblkhd);
+}
+END_TEST
+
+/* A central list whose lock is free serves; else a mapping of its own. */
+START_TEST(from_a_span)
+{
+	void *p, *q;
+
+	p = malloc(100);
+	free(p);
+	must(malloc_trim(0) == 0 || malloc_trim(0) == 0); /* empty caches */
+	p = malloc(3000); /* a span of this class, with free blocks in it */
+	q = pcm_emergency_alloc(3000, 16);
+	must(!is_emergency(q) && pcm_pagemap_class(q) == pcm_pagemap_class(p));
+	pcm_central_fork_lock();
+	q = pcm_emergency_alloc(3000, 16);
+	pcm_central_fork_unlock();
+	must(is_emergency(q));
+}
+END_TEST
+
+static const size_t sizes[] = { 1, 8, 9, 4096, PCM_PAGE - 64, PCM_PAGE,
+				PCM_PAGE + 1, 262144, 262145, 5000000 };
+
+START_TEST(own_mapping)
+{
+	size_t n = sizes[_i], align;
+
+	pcm_central_fork_lock();
+	for (align = 1; align <= (size_t)1 << 24; align *= 2) {
+		char *p = pcm_emergency_alloc(n, align);
+		struct pcm_span *span;
+
+		must(p != NULL && is_emergency(p));
+		must((uintptr_t)p % align == 0 && (uintptr_t)p % 16 == 0);
+		span = pcm_pagemap_span(p);
+		must(span->start == p && span->nbytes >= n);
+		must(all_bytes(p, span->nbytes, 0));
+		memset(p, 0x55, span->nbytes);
+		must(pcm_pagemap_class(p) == 0);
+		must(pcm_pagemap_span(p) == span);
+		pcm_emergency_free(span);
+		must(pcm_pagemap_span(p) == NULL);
+	}
+	pcm_central_fork_unlock();
+}
+END_TEST
+
+START_TEST(too_large)
+{
+	must(pcm_emergency_alloc(SIZE_MAX, 16) == NULL);
+	must(pcm_emergency_alloc(PTRDIFF_MAX, 16) == NULL);
+	must(pcm_emergency_alloc((size_t)1 << 62, 16) == NULL);
+	must(pcm_emergency_alloc(1, (size_t)1 << 61) == NULL);
+	interrupt();
+	errno = 0;
+	must(malloc(opaque_size((size_t)1 << 62)) == NULL && errno == ENOMEM);
+	errno = 0;
+	must(calloc(opaque_size(SIZE_MAX / 2), 3) == NULL && errno == ENOMEM);
+	resume();
+}
+END_TEST
+
+START_TEST(calloc_is_zero)
+{
+	uint64_t state = testing_seed();
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++) {
+		size_t n = random_size(&state);
+		char *p;
+
+		if (i % 2)
+			interrupt();
+		p = calloc(1, n);
+		must(p != NULL && all_bytes(p, n, 0));
+		memset(p, 0x55, n);
+		free(p);
+		if (i % 2)
+			resume();
+	}
+}
+END_TEST
+
+/* ---- the list of deferred blocks ---- */
+
+#define NTHREADS 4
+#define PER_THREAD 20000
+
+static uint64_t slots[NTHREADS][PER_THREAD];
+
+static void *defer(void *arg)
+{
+	uint64_t *mine = arg;
+	unsigned int i;
+
+	for (i = 0; i < PER_THREAD; i++)
+		pcm_emergency_defer(&mine[i]);
+	return NULL;
+}
+
+/* Takes what is there; every block once. */
+static size_t collect(void)
+{
+	static unsigned char seen[NTHREADS * PER_THREAD];
+	uint64_t *p = pcm_emergency_deferred();
+	size_t n = 0;
+
+	for (; p != NULL; p = *(uint64_t **)p, n++)
+		must(++seen[p - &slots[0][0]] == 1);
+	return n;
+}
+
+START_TEST(deferred_by_threads)
+{
+	pthread_t thread[NTHREADS];
+	unsigned int i;
+	size_t n = 0;
+
+	for (i = 0; i < NTHREADS; i++)
+		must(pthread_create(&thread[i], NULL, defer, slots[i]) == 0);
+	while (n < NTHREADS * PER_THREAD)
+		n += collect();
+	for (i = 0; i < NTHREADS; i++)
+		must(pthread_join(thread[i], NULL) == 0);
+	must(n == NTHREADS * PER_THREAD);
+	must(pcm_emergency_deferred() == NULL);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("emergency");
+
+	tcase_add_test(tests, interrupted);
+	tcase_add_test(tests, every_lock_held);
+	tcase_add_test(tests, freed_later);
+	tcase_add_test(tests, nothing_lost);
+	tcase_add_test(tests, from_a_span);
+	tcase_add_loop_test(tests, own_mapping, 0,
+			    sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_test(tests, too_large);
+	tcase_add_test(tests, calloc_is_zero);
+	tcase_add_test(tests, deferred_by_threads);
+	return unit_end();
+}

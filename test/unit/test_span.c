@@ -1,0 +1,281 @@
+/*
+ * span: the bitmap against a model, for every class; faults leave no trace.
+ *
+ * The spans lie at 1 TiB, where nothing is mapped: a span never touches its
+ * blocks.
+ */
+#include "unit.h"
+
+#include "meta.h"
+#include "pagemap.h"
+#include "size_class.h"
+#include "span.h"
+
+#define BASE ((char *)((uintptr_t)1 << 40))
+#define NOBJS_MAX 8192
+#define STEPS 3000
+
+/* The model: is block k free? */
+static bool is_free[NOBJS_MAX];
+static unsigned int nfree;
+
+static void setup(void)
+{
+	must(pcm_pagemap_prepare(BASE, (size_t)1 << 30));
+}
+
+static size_t size_of(unsigned int class)
+{
+	return pcm_size_class[class].size;
+}
+
+static struct pcm_span *new_span(unsigned int class)
+{
+	struct pcm_span *span = pcm_span_new_small(BASE, class);
+	unsigned int k;
+
+	must(span != NULL);
+	must(span->nobjs == pcm_size_class[class].nobjs);
+	must(span->nobjs <= NOBJS_MAX);
+	for (k = 0; k < NOBJS_MAX; k++)
+		is_free[k] = k < span->nobjs;
+	nfree = span->nobjs;
+	return span;
+}
+
+static void must_agree(const struct pcm_span *span)
+{
+	unsigned int k, bits = 0, words = (span->nobjs + 63u) / 64;
+
+	must(span->nfree == nfree);
+	for (k = 0; k < words * 64; k++)
+		must((span->free[k / 64] >> (k % 64) & 1) == is_free[k]);
+	for (k = 0; k < words; k++) {
+		bits += (unsigned int)__builtin_popcountll(span->free[k]);
+		must(k >= span->first || span->free[k] == 0);
+	}
+	must(bits == nfree);
+}
+
+START_TEST(fresh)
+{
+	unsigned int class, page;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+		unsigned int npages = pcm_size_class[class].npages;
+
+		must(span->start == BASE && span->class == class);
+		must(span->kind == PCM_SPAN_SMALL && span->bucket == 0);
+		must(span->nbytes == (size_t)npages << PCM_PAGE_SHIFT);
+		must(pcm_span_block_size(span) == size_of(class));
+		must_agree(span);
+		for (page = 0; page < npages; page++) {
+			must(pcm_pagemap_span(BASE + page * PCM_PAGE) == span);
+			must(pcm_pagemap_class(BASE + page * PCM_PAGE) ==
+			     class);
+		}
+		must(pcm_pagemap_span(BASE + page * PCM_PAGE) == NULL);
+		must(pcm_pagemap_class(BASE + page * PCM_PAGE) == 0);
+		pcm_span_delete(span);
+		must(pcm_pagemap_span(BASE) == NULL);
+		must(pcm_pagemap_class(BASE) == 0);
+	}
+}
+END_TEST
+
+/* Takes n: the lowest free addresses, ascending. */
+static void take(struct pcm_span *span, unsigned int n)
+{
+	static void *objs[NOBJS_MAX + 1];
+	unsigned int i, k = 0, expected = n < nfree ? n : nfree;
+
+	objs[expected] = (void *)0x77;
+	must(pcm_span_take(span, objs, n) == expected);
+	must(objs[expected] == (void *)0x77);
+	for (i = 0; i < expected; i++) {
+		while (!is_free[k])
+			k++;
+		must(objs[i] == BASE + k * size_of(span->class));
+		is_free[k] = false;
+		nfree--;
+	}
+}
+
+static void put(struct pcm_span *span, unsigned int k)
+{
+	char *p = BASE + k * size_of(span->class);
+
+	must(pcm_span_is_block(span, p));
+	must(pcm_span_is_free(span, p) == is_free[k]);
+	if (is_free[k]) {
+		must(pcm_span_put(span, p) == PCM_SPAN_FREE_ALREADY);
+		return;
+	}
+	must(pcm_span_put(span, p) == PCM_SPAN_OK);
+	is_free[k] = true;
+	nfree++;
+}
+
+/* An address in the span that no block begins at. */
+static void put_interior(struct pcm_span *span, uint64_t *state)
+{
+	size_t offset = rnd_between(state, 0, span->nbytes - 1);
+
+	if (offset % size_of(span->class) == 0 &&
+	    offset / size_of(span->class) < span->nobjs)
+		offset++;
+	must(pcm_span_put(span, BASE + offset) == PCM_SPAN_NOT_A_BLOCK);
+	must(!pcm_span_is_block(span, BASE + offset));
+	must(!pcm_span_is_free(span, BASE + offset));
+}
+
+static void random_step(struct pcm_span *span, uint64_t *state)
+{
+	switch (rnd(state) % 8) {
+	case 0:
+		take(span, (unsigned int)rnd_between(state, 0, 130));
+		break;
+	case 1:
+		put_interior(span, state);
+		break;
+	default:
+		put(span, (unsigned int)rnd_between(state, 0,
+						    span->nobjs - 1u));
+		break;
+	}
+}
+
+START_TEST(random_operations)
+{
+	uint64_t state = testing_seed();
+	unsigned int class, i;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+
+		take(span, span->nobjs);
+		must_agree(span);
+		for (i = 0; i < STEPS; i++) {
+			random_step(span, &state);
+			if (i % 16 == 0)
+				must_agree(span);
+		}
+		must_agree(span);
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
+/* Everything out and in again, in one go and one by one. */
+START_TEST(all_out_and_in)
+{
+	unsigned int class, k;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+
+		take(span, NOBJS_MAX);
+		must(nfree == 0);
+		must_agree(span);
+		take(span, 1); /* none left */
+		for (k = span->nobjs; k-- > 0;)
+			put(span, k);
+		must(nfree == span->nobjs);
+		must_agree(span);
+		for (k = 0; k < span->nobjs; k++)
+			take(span, 1);
+		must_agree(span);
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
+/* The room behind the last block is no block. */
+START_TEST(tail)
+{
+	unsigned int class;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+		size_t size = size_of(class), end = span->nobjs * size;
+
+		take(span, NOBJS_MAX);
+		for (; end < span->nbytes; end += 8)
+			must(pcm_span_put(span, BASE + end) ==
+			     PCM_SPAN_NOT_A_BLOCK);
+		must_agree(span);
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
+START_TEST(single_blocks)
+{
+	static const enum pcm_span_kind kinds[] = { PCM_SPAN_LARGE,
+						    PCM_SPAN_MAPPING,
+						    PCM_SPAN_CACHED,
+						    PCM_SPAN_EMERGENCY };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct pcm_span *span =
+			pcm_span_new_block(kinds[i], BASE, 10 * PCM_PAGE);
+
+		must(span != NULL && span->kind == kinds[i]);
+		must(span->start == BASE);
+		must(pcm_span_block_size(span) == 10 * PCM_PAGE);
+		must(pcm_span_is_block(span, BASE));
+		must(!pcm_span_is_block(span, BASE + 16));
+		must(!pcm_span_is_block(span, BASE + PCM_PAGE));
+		must(!pcm_span_is_free(span, BASE));
+		must(pcm_pagemap_span(BASE) == NULL);
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
+/* A large block's pages leave the pagemap with it; a mapping's were its own. */
+START_TEST(deleted_large)
+{
+	struct pcm_span *span =
+		pcm_span_new_block(PCM_SPAN_LARGE, BASE, 10 * PCM_PAGE);
+	unsigned int i;
+
+	pcm_pagemap_set_span(BASE, 10, span);
+	pcm_span_delete(span);
+	for (i = 0; i < 10; i++)
+		must(pcm_pagemap_span(BASE + i * PCM_PAGE) == NULL);
+}
+END_TEST
+
+/* Descriptors come from metadata and go back there. */
+START_TEST(descriptors_return)
+{
+	unsigned int i, class;
+	size_t before;
+
+	for (class = 1; class < PCM_NCLASSES; class++)
+		pcm_span_delete(new_span(class));
+	before = pcm_meta_bytes();
+	for (i = 0; i < 100; i++)
+		for (class = 1; class < PCM_NCLASSES; class++)
+			pcm_span_delete(new_span(class));
+	must(pcm_meta_bytes() == before);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("span");
+
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, fresh);
+	tcase_add_test(tests, random_operations);
+	tcase_add_test(tests, all_out_and_in);
+	tcase_add_test(tests, tail);
+	tcase_add_test(tests, single_blocks);
+	tcase_add_test(tests, deleted_large);
+	tcase_add_test(tests, descriptors_return);
+	return unit_end();
+}
