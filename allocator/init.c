@@ -16,6 +16,7 @@
 #include "rseq_process.h"
 #include "size_class.h"
 #include "slow.h"
+#include "stats.h"
 #include "sys.h"
 
 enum { NOT_YET, BUSY };
@@ -39,6 +40,8 @@ set_up(void)
 
 	pcm_sys_init();
 	pcm_conf_read();
+	if (pcm_conf.stats != 0)
+		pcm_stats_at_exit();
 	pcm_size_class_init();
 	pcm_central_init();
 	pcm_depot_init();

@@ -4,8 +4,10 @@
  * Blocks in use are those outside of their spans less those in caches. Both are
  * counted while others allocate: a difference below zero counts as 0.
  */
+#define _GNU_SOURCE
 #include "stats.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include "meta.h"
 #include "page_heap.h"
 #include "percpu.h"
+#include "raw_syscall.h"
 #include "rseq_process.h"
 #include "rseq_thread.h"
 #include "slow.h"
@@ -181,10 +184,24 @@ pcm_stats_write(int fd)
 			class_line(&text, fd, &all.class[i]);
 }
 
+/* A copy of fd 2, out of the way of programs that count on low numbers. */
+#define COPY_MIN 200
+
+static int exit_fd = -1;
+
+void
+pcm_stats_at_exit(void)
+{
+	long fd = pcm_syscall3(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC,
+			       COPY_MIN);
+
+	exit_fd = pcm_syscall_failed(fd) ? STDERR_FILENO : (int)fd;
+}
+
 /* After the program's own destructors and exit handlers. */
 __attribute__((destructor(101))) static void
 write_at_exit(void)
 {
-	if (pcm_conf.stats != 0)
-		pcm_stats_write(STDERR_FILENO);
+	if (exit_fd >= 0)
+		pcm_stats_write(exit_fd);
 }

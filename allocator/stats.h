@@ -29,6 +29,12 @@ struct pcm_stats_all {
 /* Collects everything. Takes most locks, one at a time. */
 void pcm_stats_collect(struct pcm_stats_all *all);
 
+/*
+ * pcm_stats_at_exit() - have the statistics written to fd 2 when the process
+ * exits, also if the program closes fd 2 before (coreutils do).
+ */
+void pcm_stats_at_exit(void);
+
 /* Writes the statistics as text to fd. */
 void pcm_stats_write(int fd);
 

@@ -91,7 +91,14 @@ cat >"$scratch/interposed" <<'END'
 __rseq_abi
 __rseq_refcount
 clone
+dallocx
+mallocx
+nallocx
+rallocx
+sallocx
+sdallocx
 vfork
+xallocx
 END
 
 # Every function that the public header declares.

@@ -16,7 +16,7 @@ INTERFACE_STD := -std=gnu++17 -fsized-deallocation
 
 INTERFACE_C := test_malloc test_calloc test_realloc test_alignment \
 	test_usable_size test_statistics test_misuse test_between_threads \
-	test_public
+	test_public test_jemalloc_api
 INTERFACE_CXX := test_operators test_containers
 # These choose their configuration themselves, or it is all the same to them.
 INTERFACE_ONCE := test_configuration test_plugin

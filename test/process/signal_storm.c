@@ -16,6 +16,9 @@
 #define TIMER_NS 60000 /* between two signals of a thread's timer */
 #define NSTASH 16
 
+/* stdio's buffers, thread stacks' descriptors and the like. */
+#define LEFT_MAX (128 * KIB)
+
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -174,6 +177,18 @@ static void install_handler(void)
 	must(!sigaction(SIGUSR2, &action, NULL));
 }
 
+/* What handlers freed in the middle of malloc is not lost. */
+static void nothing_is_left(void)
+{
+	struct mallinfo2 info;
+
+	malloc_trim(0);
+	info = mallinfo2();
+	printf("%zu KiB in use at the end\n",
+	       (info.uordblks + info.hblkhd) / KIB);
+	must(info.uordblks + info.hblkhd < LEFT_MAX);
+}
+
 int main(void)
 {
 	size_t i;
@@ -190,6 +205,7 @@ int main(void)
 	for (i = 0; i < NTHREADS; i++)
 		must(!pthread_join(threads[i], NULL));
 	load_clear();
+	nothing_is_left();
 	printf("%lu signals\n", atomic_load(&nsignals));
 	must(atomic_load(&nsignals) > 1000);
 	return 0;

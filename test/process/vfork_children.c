@@ -8,11 +8,14 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 
 #define NCHILDREN 200 /* of each thread */
 #define NVFORKERS 3
 #define NBLOCKS 40
+#define NBUSY 2
+#define HAMMERS 300 /* of a child */
 
 struct share {
 	unsigned char *by_parent[NBLOCKS], *by_child[NBLOCKS];
@@ -50,6 +53,39 @@ static void check_and_free(unsigned char **p, uint64_t seed)
 	}
 }
 
+/*
+ * Small blocks as fast as they come, few at a time: a child that used a cache
+ * which is another thread's just then would hand out a block twice.
+ */
+static void hammer(int turns, uint64_t seed)
+{
+	uint64_t *p[8];
+	size_t i, k;
+
+	while (turns-- > 0) {
+		for (i = 0; i < 8; i++) {
+			p[i] = malloc(32);
+			must(p[i]);
+			for (k = 0; k < 4; k++)
+				p[i][k] = seed + i;
+		}
+		for (i = 0; i < 8; i++) {
+			for (k = 0; k < 4; k++)
+				must(p[i][k] == seed + i);
+			free(p[i]);
+		}
+	}
+}
+
+static atomic_bool stopping;
+
+static void *keep_hammering(void *arg)
+{
+	while (!atomic_load(&stopping))
+		hammer(1000, (uint64_t)(uintptr_t)arg << 32);
+	return NULL;
+}
+
 static void read_directory(void)
 {
 	DIR *dir = opendir("/");
@@ -63,6 +99,7 @@ __attribute__((noinline)) static void in_child(struct share *share)
 {
 	check_and_free(share->by_parent, 1);
 	allocate(share->by_child, 2);
+	hammer(HAMMERS, share->state);
 	read_directory();
 	load_steps(10, &share->state);
 	free(realloc(malloc(100), 300000));
@@ -114,10 +151,26 @@ static void vfork_in_threads(void)
 		must(!pthread_join(thread[i], NULL));
 }
 
+/* Other threads do nothing but allocate. */
+static void vfork_beside_busy_threads(void)
+{
+	pthread_t thread[NBUSY];
+	size_t i;
+
+	for (i = 0; i < NBUSY; i++)
+		must(!pthread_create(&thread[i], NULL, keep_hammering,
+				     (void *)(i + 1)));
+	vfork_often((void *)8);
+	atomic_store(&stopping, true);
+	for (i = 0; i < NBUSY; i++)
+		must(!pthread_join(thread[i], NULL));
+}
+
 int main(void)
 {
 	testing_start(60);
 	vfork_often((void *)7);
+	vfork_beside_busy_threads();
 	load_start(-1, 3);
 	vfork_in_threads();
 	load_stop();

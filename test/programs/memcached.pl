@@ -2,7 +2,6 @@
 use strict;
 use warnings;
 use IO::Socket::UNIX;
-use Digest::SHA qw(sha256_hex);
 
 my ($command, $path, $keys) = @ARGV;
 
@@ -47,24 +46,28 @@ sub write_keys
 	}
 }
 
+# Every key is there with what was appended to it, or was deleted.
 sub read_keys
 {
 	my ($client) = @_;
 	my $socket = client();
-	my $all = '';
+	my ($found, $missing, $bytes) = (0, 0, 0);
 	for my $k (0 .. $keys - 1) {
 		print $socket "get $client:$k\r\n";
 		$socket->flush;
 		my $header = <$socket>;
 		if ($header !~ /^VALUE \S+ \d+ (\d+)/) {
-			$all .= "$k missing\n";
+			$missing++;
 			next;
 		}
 		read $socket, my $data, $1 + 2;
-		$all .= $data;
 		<$socket>;
+		die "client $client: key $k has another value"
+		    if $data ne value($client, $k) . "end\r\n";
+		$found++;
+		$bytes += length $data;
 	}
-	return sha256_hex($all);
+	return "$found keys, $bytes bytes, $missing missing";
 }
 
 sub load

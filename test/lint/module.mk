@@ -1,0 +1,10 @@
+# Lint: rules of the project that a script can check.
+
+LINT_TESTS := include_direction source_files symbols documents clang_build \
+	debug_build
+
+LINT_SCRIPTS := $(patsubst %,test/lint/%.sh,$(LINT_TESTS))
+
+test/lint/symbols.sh: | $(B)/libpcmalloc.so
+
+TESTS += $(LINT_SCRIPTS)
