@@ -294,7 +294,8 @@ all_rounds
 printf '\nMedians of %d rounds, in turns:\n\n' \
 	"$(grep -c '^gcc with ' "$TMP/samples")"
 table
-printf '\npcmalloc ran in mode: %s\n' "$(sort -u "$TMP/modes" | paste -sd ';' -)"
+modes=$(sort -u "$TMP/modes" | paste -sd ';' -)
+printf '\npcmalloc ran in mode: %s\n' "$modes"
 their=
 if [ "$WITH_REDIS" = 1 ]; then
 	their=$(allocator_of redis-server)
