@@ -19,12 +19,14 @@ build_and_try() {
 		-o "$lint_scratch/threads_work" test/lint/threads_work.c ||
 		complain "threads_work.c"
 	for conf in index:auto index:cpu_id rseq:off; do
-		PCMALLOC_CONF=$conf,stats:exit \
+		if ! PCMALLOC_CONF=$conf,stats:exit \
 			LD_PRELOAD=$build/libpcmalloc.so \
-			"$lint_scratch/threads_work" >"$lint_scratch/out" 2>&1 ||
-			complain "threads_work with $conf: status $?," \
+			"$lint_scratch/threads_work" >"$lint_scratch/out" 2>&1
+		then
+			complain "threads_work failed with $conf:" \
 				"$(head -n 1 "$lint_scratch/out")"
-		grep -q '^pcmalloc: mode: ' "$lint_scratch/out" ||
+		elif ! grep -q '^pcmalloc: mode: ' "$lint_scratch/out"; then
 			complain "threads_work with $conf: not on pcmalloc"
+		fi
 	done
 }
