@@ -38,6 +38,7 @@ measure: measure-build $(B)/libpcmalloc.so
 		'/usr/lib/*/libmimalloc.so.2*:libmimalloc2.0' \
 		'/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
 	PCM_BUILD=$(abspath $(B)) sh bench/measure/measure.sh
+	/usr/bin/python3 bench/measure/report.py
 
 MICRO_OBJECTS := $(B)/bench/micro.o $(B)/bench/shim.o
 

@@ -1,7 +1,7 @@
 # Lint: rules of the project that a script can check.
 
 LINT_TESTS := include_direction source_files symbols documents clang_build \
-	debug_build
+	debug_build figures
 
 LINT_SCRIPTS := $(patsubst %,test/lint/%.sh,$(LINT_TESTS))
 
