@@ -119,8 +119,7 @@ static void *exhaust_in_thread(void *arg)
 
 /*
  * Several threads meet the end of memory together. They are started before it
- * is exhausted for the first time: their stacks need address space, and what
- * was freed stays mapped for blocks.
+ * is exhausted for the first time, so that all are there when it is.
  */
 static void start_threads(pthread_t thread[NTHREADS])
 {
@@ -160,6 +159,24 @@ static void fork_works(void)
 	must(status == 0);
 }
 
+static void *do_nothing(void *arg)
+{
+	return arg;
+}
+
+/* Under `ulimit -v` what was freed makes room for a stack of 8 MiB. */
+static void thread_starts(void)
+{
+	struct rlimit limit;
+	pthread_t thread;
+
+	must(!getrlimit(RLIMIT_AS, &limit));
+	if (limit.rlim_cur != LIMIT)
+		return;
+	must(!pthread_create(&thread, NULL, do_nothing, NULL));
+	must(!pthread_join(thread, NULL));
+}
+
 static int under_limit(void)
 {
 	const char *wrong = testing_identity();
@@ -173,7 +190,7 @@ static int under_limit(void)
 	start_threads(thread);
 	/* Few large blocks, then many small: these need more metadata. */
 	exhaust_with(MIB);
-	exhaust_with(16);
+	exhaust_with(48);
 	exhaust_with(100);
 	exhaust_with(1000);
 	exhaust_with(10000);
@@ -182,6 +199,7 @@ static int under_limit(void)
 	exhaust_with(1000);
 	let_them_go(thread);
 	exhaust_with(3000);
+	thread_starts();
 	fork_works();
 	return 0;
 }

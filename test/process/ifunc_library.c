@@ -29,7 +29,7 @@ __attribute__((used)) static int (*resolve(void))(void)
 	return answer;
 }
 
-/* Static: its relocation then comes after that of malloc. */
+/* Static: its relocation comes after all others, that of malloc too. */
 static int library_answer(void) __attribute__((ifunc("resolve")));
 int ask_library(void);
 

@@ -41,9 +41,11 @@ $(PROCESS)/dlopen_library $(PROCESS)/small_work: $(PROCESS)/%: $(PROCESS)/%.o
 $(PROCESS)/secure_mode: $(PROCESS)/secure_mode.o $(B)/libpcmalloc.a
 	$(CC) $(CFLAGS) -static -pthread -o $@ $< $(B)/libpcmalloc.a
 
+# -fno-plt: the resolvers run before the slots of the PLT are relocated.
+$(PROCESS)/ifunc_resolvers.o: PROCESS_FLAGS += -fno-plt
 $(PROCESS)/ifunc_library.so: test/process/ifunc_library.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -shared -fno-builtin -o $@ $<
+	$(CC) $(CFLAGS) -fPIC -fno-plt -shared -fno-builtin -o $@ $<
 
 $(PROCESS)/ifunc_resolvers: | $(PROCESS)/ifunc_library.so
 

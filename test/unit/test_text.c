@@ -86,7 +86,13 @@ START_TEST(bounded)
 	must(guarded.text.len == sizeof(guarded.text.buf));
 	for (i = 0; i < sizeof(guarded.text.buf); i++)
 		must(guarded.text.buf[i] == (char)('0' + i % 10));
-	must(all_bytes(guarded.behind, sizeof(guarded.behind), 0x55));
+	/* One byte too many, for every rest of the room. */
+	for (i = 0; i < 12; i++) {
+		guarded.text.len = sizeof(guarded.text.buf) - i;
+		pcm_text_strn(&guarded.text, "0123456789abc", i + 1);
+		must(guarded.text.len == sizeof(guarded.text.buf));
+		must(all_bytes(guarded.behind, sizeof(guarded.behind), 0x55));
+	}
 }
 END_TEST
 
