@@ -248,11 +248,19 @@ START_TEST(statistics_are_printed_at_exit)
 }
 END_TEST
 
-START_TEST(statistics_need_an_exit_and_fd_2)
+START_TEST(statistics_need_an_exit)
 {
 	start("stats:exit", "_exit", NULL);
 	ck_assert_str_eq(child.err, "");
+}
+END_TEST
+
+/* As programs of coreutils do: they close fd 2 in an exit handler. */
+START_TEST(statistics_survive_a_closed_fd_2)
+{
 	start("stats:exit", "closed", NULL);
+	ck_assert(strncmp(child.err, "pcmalloc: mode: ", 16) == 0);
+	start("stats:off", "closed", NULL);
 	ck_assert_str_eq(child.err, "");
 }
 END_TEST
@@ -274,6 +282,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tests, a_bad_value_leaves_the_default);
 	tcase_add_test(tests, nonsense_does_no_harm);
 	tcase_add_test(tests, statistics_are_printed_at_exit);
-	tcase_add_test(tests, statistics_need_an_exit_and_fd_2);
+	tcase_add_test(tests, statistics_need_an_exit);
+	tcase_add_test(tests, statistics_survive_a_closed_fd_2);
 	return suite_end();
 }
