@@ -93,7 +93,7 @@ size_t pcm_block_size(const char *function, const void *p);
 
 /*
  * pcm_block_resize() - make a large block nbytes large without copying.
- * Returns its address; NULL: not possible, nothing has changed.
+ * Returns its address; NULL: not possible, the first nbytes are as they were.
  */
 void *pcm_block_resize(void *p, size_t nbytes);
 

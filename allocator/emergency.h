@@ -15,6 +15,7 @@ struct pcm_span;
  * pcm_emergency_alloc() - a block from a span whose lock is free at the moment,
  * else a mapping of its own. NULL: no memory.
  *
+ * nbytes	at least 1
  * align	a power of two
  */
 void *pcm_emergency_alloc(size_t nbytes, size_t align);

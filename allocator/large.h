@@ -27,7 +27,8 @@ void pcm_large_free(struct pcm_span *span);
  * pcm_large_resize() - make the block nbytes large without copying it.
  *
  * Returns its address, which may have changed; NULL: not possible without
- * copying, nothing has changed.
+ * copying. A block that is to be copied to a small one may have lost its tail
+ * by then, beyond nbytes.
  */
 void *pcm_large_resize(struct pcm_span *span, size_t nbytes);
 

@@ -215,18 +215,22 @@ pcm_mapping_free(struct pcm_span *span)
 		unmap(span);
 }
 
+/* Off the list meanwhile: pcm_mapping_contains() reads what resize() writes. */
 void *
 pcm_mapping_resize(struct pcm_span *span, size_t nbytes)
 {
-	size_t old = span->nbytes;
+	bool done;
 
-	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE ||
-	    !resize(span, pcm_round_up(nbytes, pcm_sys_page)))
+	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE)
 		return NULL;
 	pcm_lock(&maps.lock);
-	maps.in_use.nbytes += span->nbytes - old;
+	list_remove(&maps.in_use, span);
 	pcm_unlock(&maps.lock);
-	return span->start;
+	done = resize(span, pcm_round_up(nbytes, pcm_sys_page));
+	pcm_lock(&maps.lock);
+	list_add(&maps.in_use, span);
+	pcm_unlock(&maps.lock);
+	return done ? span->start : NULL;
 }
 
 /* The longest unused one, if it is older than `age` ms. */

@@ -31,10 +31,6 @@
 /* Free hugepages that stay mapped where the address space is limited. */
 #define LIMITED_KEEP 2
 
-/* From this many pages on, pages of a new run are faulted in with one call. */
-#define POPULATE_MIN_USED ((size_t)(4 << 20) >> PCM_PAGE_SHIFT)
-#define POPULATE_MAX_PAGES 16
-
 static struct {
 	struct pcm_lock lock;
 	struct pcm_hugepage *list[NLISTS];
@@ -214,7 +210,6 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 	struct pcm_hugepage *huge;
 	struct pcm_run run = { .npages = (unsigned)npages };
 	unsigned ncold;
-	bool populate;
 	char *p;
 
 	pcm_lock(&heap.lock);
@@ -225,12 +220,8 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 		pcm_lock(&heap.lock);
 	}
 	ncold = take_locked(huge, run);
-	populate = ncold == npages && npages <= POPULATE_MAX_PAGES &&
-		used_locked() >= POPULATE_MIN_USED;
 	pcm_unlock(&heap.lock);
 	p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
-	if (populate)
-		pcm_sys_populate(p, npages << PCM_PAGE_SHIFT);
 	if (zeroed != NULL)
 		*zeroed = ncold == npages;
 	return p;

@@ -13,10 +13,6 @@
 #include "compiler.h"
 #include "raw_syscall.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /* Bytes of affinity mask: 8192 CPUs, as many as any kernel has. */
 #define CPUMASK_BYTES 1024
 
@@ -27,7 +23,6 @@ size_t pcm_sys_page = 4096;
 enum pcm_thp pcm_sys_thp;
 
 static atomic_bool limited;
-static bool populate_works; /* set by pcm_sys_init() */
 
 void
 pcm_sys_init(void)
@@ -36,9 +31,6 @@ pcm_sys_init(void)
 
 	if (page != 0)
 		pcm_sys_page = page;
-	/* Of nothing: asks only whether the kernel knows it. */
-	populate_works = pcm_syscall3(SYS_madvise, 0, 0,
-				      MADV_POPULATE_WRITE) == 0;
 }
 
 static void *
@@ -163,13 +155,6 @@ pcm_sys_advise(void *p, size_t nbytes, bool sparse)
 		pcm_sys_ask_huge(p, nbytes);
 	else if (pcm_sys_thp == PCM_THP_NEVER || sparse)
 		pcm_sys_forbid_huge(p, nbytes);
-}
-
-void
-pcm_sys_populate(void *p, size_t nbytes)
-{
-	if (populate_works)
-		pcm_syscall3(SYS_madvise, p, nbytes, MADV_POPULATE_WRITE);
 }
 
 uint64_t

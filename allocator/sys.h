@@ -17,7 +17,7 @@
 /* Bytes of an OS page: 4, 16 or 64 KiB. Set by pcm_sys_init(). */
 extern size_t pcm_sys_page;
 
-/* Page size from the auxiliary vector; tries the optional system calls. */
+/* Reads the page size from the auxiliary vector. */
 void pcm_sys_init(void);
 
 static inline size_t
@@ -70,9 +70,6 @@ void pcm_sys_advise(void *p, size_t nbytes, bool sparse);
 /* Transparent hugepages for a range: forbid, or ask. Failure is harmless. */
 void pcm_sys_forbid_huge(void *p, size_t nbytes);
 void pcm_sys_ask_huge(void *p, size_t nbytes);
-
-/* Faults pages in with one call, where the kernel can (5.14). */
-void pcm_sys_populate(void *p, size_t nbytes);
 
 /* Milliseconds of the coarse monotonic clock. */
 uint64_t pcm_sys_now(void);

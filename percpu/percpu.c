@@ -41,9 +41,6 @@ static _Atomic uint8_t states[PCM_NINDEXES];
 
 static struct pcm_lock stop_lock = PCM_LOCK_INIT(PCM_RANK_STOP);
 
-/* Under stop_lock. */
-static bool stopped; /* the slabs are out of the table */
-
 /* All slabs. Written under stop_lock; never shrinks. */
 static struct pcm_slab *_Atomic slabs;
 
@@ -90,7 +87,7 @@ set_state(uint32_t index, enum state state)
 			      memory_order_release);
 }
 
-/* While CPUs are stopped a new slab joins them. */
+/* Nobody is stopping CPUs: the stopper holds the lock. */
 static bool
 populate_locked(uint32_t index)
 {
@@ -98,7 +95,7 @@ populate_locked(uint32_t index)
 
 	if (atomic_load_explicit(&states[index], memory_order_relaxed) !=
 	    ABSENT)
-		return !stopped;
+		return true;
 	slab = memory_alloc(sizeof(*slab), _Alignof(struct pcm_slab));
 	if (slab == NULL)
 		return false;
@@ -106,9 +103,9 @@ populate_locked(uint32_t index)
 	slab->index = index;
 	slab->next = atomic_load_explicit(&slabs, memory_order_relaxed);
 	atomic_store_explicit(&slabs, slab, memory_order_release);
-	set_state(index, stopped ? STOPPED : LIVE);
-	table_set(index, stopped ? NULL : slab);
-	return !stopped;
+	set_state(index, LIVE);
+	table_set(index, slab);
+	return true;
 }
 
 /* Makes a slab for an ABSENT index, unless somebody is stopping CPUs. */
@@ -192,7 +189,6 @@ take_all_out(void)
 {
 	struct pcm_slab *s;
 
-	stopped = true;
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
 	     s = s->next) {
 		set_state(s->index, STOPPED);
@@ -205,7 +201,6 @@ put_all_back(void)
 {
 	struct pcm_slab *s;
 
-	stopped = false;
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
 	     s = s->next) {
 		table_set(s->index, s);

@@ -53,10 +53,10 @@ enter(bool *was_inside)
 {
 	struct pcm_shard_thread *self = &pcm_shard_thread;
 	unsigned chosen = self->chosen; /* read once: a TLS may be shared */
-	struct pcm_shard *s = &shards[chosen - 1];
+	struct pcm_shard *s = chosen != 0 ? &shards[chosen - 1] : NULL;
 
 	*was_inside = self->inside;
-	if (chosen == 0 || !pcm_shard_try_enter(s))
+	if (s == NULL || !pcm_shard_try_enter(s))
 		s = enter_slow(chosen, *was_inside);
 	if (s == NULL) {
 		self->inside = *was_inside;
@@ -125,26 +125,29 @@ pcm_shard_inside(void)
 	return pcm_shard_thread.inside;
 }
 
+/* Exchanges all words under one lock, then gives away what was in them. */
 static void
 drain_one(struct pcm_shard *s, void (*take)(unsigned stack, void **top))
 {
+	void **top[PCM_NWORDS][PCM_NSTACKS];
 	unsigned w, stack;
 
-	for (stack = 1; stack < PCM_NSTACKS; stack++) {
-		void **top[PCM_NWORDS];
-
-		pcm_lock(&s->lock);
-		for (w = 0; w < PCM_NWORDS; w++) {
-			top[w] = s->ready ? s->slab.word[w][stack] :
-					    PCM_MAG_NONE;
-			if (s->ready)
-				s->slab.word[w][stack] = PCM_MAG_NONE;
-		}
+	pcm_lock(&s->lock);
+	if (!s->ready) {
 		pcm_unlock(&s->lock);
-		for (w = 0; w < PCM_NWORDS; w++)
-			if (top[w] != PCM_MAG_NONE)
-				take(stack, top[w]);
+		return;
 	}
+	for (w = 0; w < PCM_NWORDS; w++) {
+		for (stack = 0; stack < PCM_NSTACKS; stack++) {
+			top[w][stack] = s->slab.word[w][stack];
+			s->slab.word[w][stack] = PCM_MAG_NONE;
+		}
+	}
+	pcm_unlock(&s->lock);
+	for (w = 0; w < PCM_NWORDS; w++)
+		for (stack = 1; stack < PCM_NSTACKS; stack++)
+			if (top[w][stack] != PCM_MAG_NONE)
+				take(stack, top[w][stack]);
 }
 
 void

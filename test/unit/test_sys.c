@@ -157,20 +157,6 @@ START_TEST(moved)
 }
 END_TEST
 
-START_TEST(populated)
-{
-	size_t n = 16 * pcm_sys_page;
-	char *p = pcm_sys_map(n, pcm_sys_page);
-
-	must(npages_resident(p, n) == 0);
-	pcm_sys_populate(p, n);
-	/* MADV_POPULATE_WRITE, Linux 5.14. */
-	if (madvise(p, n, 23) == 0)
-		must(npages_resident(p, n) == 16);
-	must(all_bytes(p, n, 0));
-}
-END_TEST
-
 #define LINE 512
 
 /* VmFlags of the mapping at p, from /proc/self/smaps; "" if unreadable. */
@@ -275,7 +261,6 @@ int main(void)
 	tcase_add_test(tests, not_released);
 	tcase_add_test(tests, resized_in_place);
 	tcase_add_test(tests, moved);
-	tcase_add_test(tests, populated);
 	tcase_add_loop_test(tests, advised, 0,
 			    sizeof(advice) / sizeof(advice[0]));
 	tcase_add_test(tests, limited);
