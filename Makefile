@@ -136,16 +136,16 @@ check-deps:
 		pkg-config:pkg-config musl-gcc:musl-tools strace:strace
 
 check: check-deps
-	$(MAKE) check-run
+	@$(MAKE) --no-print-directory check-run
 
 check-run: all $(TESTS)
-	PCM_BUILD=$(abspath $(B)) sh test/run.sh $(TESTS)
+	@PCM_BUILD=$(abspath $(B)) sh test/run.sh $(TESTS)
 
 demo:
 	sh test/install.sh $(CC):gcc ld:binutils \
 		/usr/include/stdlib.h:libc6-dev
-	$(MAKE) all
-	PCM_BUILD=$(abspath $(B)) sh bench/demo.sh
+	@$(MAKE) --no-print-directory all
+	@PCM_BUILD=$(abspath $(B)) sh bench/demo.sh
 
 .PHONY: clean help
 clean:
