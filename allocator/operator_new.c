@@ -82,11 +82,13 @@ throw_bad_alloc(void)
 	errno = ENOMEM;
 }
 
-static PCM_COLD void *
+static PCM_NOINLINE void *
 new_slow(size_t nbytes, size_t align)
 {
 	void *p;
 
+	if (align <= PCM_ANY_ALIGN && pcm_block_alloc_unarmed(nbytes, &p))
+		return p;
 	while ((p = pcm_block_alloc(nbytes, align, NULL)) == NULL) {
 		new_handler handler = current_handler();
 
@@ -200,7 +202,7 @@ PCM_EXPORT void pcm_delete(void *p) __asm__(DELETE);
 PCM_EXPORT void
 pcm_delete(void *p)
 {
-	if (!pcm_block_free_fast(p))
+	if (!pcm_block_free_fast(p) && !pcm_block_free_unarmed(p))
 		pcm_block_release(p);
 }
 

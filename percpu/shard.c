@@ -73,17 +73,8 @@ pcm_shard_pop(unsigned stack, void **obj)
 {
 	bool inside;
 	struct pcm_shard *s = enter(&inside);
-	void ***word;
-	bool done;
 
-	if (s == NULL)
-		return false;
-	word = &s->slab.word[PCM_LOADED][stack];
-	done = !pcm_mag_empty(*word);
-	if (done)
-		*obj = pcm_mag_pop(word);
-	pcm_shard_leave(s, inside);
-	return done;
+	return s != NULL && pcm_shard_pop_and_leave(s, inside, stack, obj);
 }
 
 bool
@@ -91,17 +82,8 @@ pcm_shard_push(unsigned stack, void *obj)
 {
 	bool inside;
 	struct pcm_shard *s = enter(&inside);
-	void ***word;
-	bool done;
 
-	if (s == NULL)
-		return false;
-	word = &s->slab.word[PCM_LOADED][stack];
-	done = !pcm_mag_full(*word);
-	if (done)
-		pcm_mag_push(word, obj);
-	pcm_shard_leave(s, inside);
-	return done;
+	return s != NULL && pcm_shard_push_and_leave(s, inside, stack, obj);
 }
 
 void **

@@ -66,6 +66,47 @@ pcm_shard_leave(struct pcm_shard *shard, bool was_inside)
 	pcm_shard_thread.inside = was_inside;
 }
 
+/* One operation on a shard that the caller has entered; leaves it. */
+static inline bool
+pcm_shard_pop_and_leave(struct pcm_shard *shard, bool was_inside,
+			unsigned stack, void **obj)
+{
+	void ***word = &shard->slab.word[PCM_LOADED][stack];
+	bool done = !pcm_mag_empty(*word);
+
+	if (PCM_LIKELY(done))
+		*obj = pcm_mag_pop(word);
+	pcm_shard_leave(shard, was_inside);
+	return done;
+}
+
+static inline bool
+pcm_shard_push_and_leave(struct pcm_shard *shard, bool was_inside,
+			 unsigned stack, void *obj)
+{
+	void ***word = &shard->slab.word[PCM_LOADED][stack];
+	bool done = !pcm_mag_full(*word);
+
+	if (PCM_LIKELY(done))
+		pcm_mag_push(word, obj);
+	pcm_shard_leave(shard, was_inside);
+	return done;
+}
+
+/* The thread's own shard, entered; NULL: it has none, or it is busy. */
+static inline struct pcm_shard *
+pcm_shard_enter_mine(void)
+{
+	struct pcm_shard *shard = pcm_shard_thread.mine;
+
+	if (shard == NULL || pcm_shard_thread.inside)
+		return NULL;
+	if (PCM_LIKELY(pcm_shard_try_enter(shard)))
+		return shard;
+	pcm_shard_thread.inside = false;
+	return NULL;
+}
+
 /*
  * pcm_shard_pop_fast(), pcm_shard_push_fast() - for threads that will never
  * have rseq: their own shard, if it is free. False: take the slow path.
@@ -73,45 +114,19 @@ pcm_shard_leave(struct pcm_shard *shard, bool was_inside)
 static inline bool
 pcm_shard_pop_fast(unsigned stack, void **obj)
 {
-	struct pcm_shard *shard = pcm_shard_thread.mine;
-	bool inside = pcm_shard_thread.inside, done = false;
-	void ***word;
+	struct pcm_shard *shard = pcm_shard_enter_mine();
 
-	if (shard == NULL || inside)
-		return false;
-	if (PCM_UNLIKELY(!pcm_shard_try_enter(shard))) {
-		pcm_shard_thread.inside = false;
-		return false;
-	}
-	word = &shard->slab.word[PCM_LOADED][stack];
-	if (PCM_LIKELY(!pcm_mag_empty(*word))) {
-		*obj = pcm_mag_pop(word);
-		done = true;
-	}
-	pcm_shard_leave(shard, false);
-	return done;
+	return shard != NULL &&
+		pcm_shard_pop_and_leave(shard, false, stack, obj);
 }
 
 static inline bool
 pcm_shard_push_fast(unsigned stack, void *obj)
 {
-	struct pcm_shard *shard = pcm_shard_thread.mine;
-	bool inside = pcm_shard_thread.inside, done = false;
-	void ***word;
+	struct pcm_shard *shard = pcm_shard_enter_mine();
 
-	if (shard == NULL || inside)
-		return false;
-	if (PCM_UNLIKELY(!pcm_shard_try_enter(shard))) {
-		pcm_shard_thread.inside = false;
-		return false;
-	}
-	word = &shard->slab.word[PCM_LOADED][stack];
-	if (PCM_LIKELY(!pcm_mag_full(*word))) {
-		pcm_mag_push(word, obj);
-		done = true;
-	}
-	pcm_shard_leave(shard, false);
-	return done;
+	return shard != NULL &&
+		pcm_shard_push_and_leave(shard, false, stack, obj);
 }
 
 void pcm_shard_init(unsigned nshards);
