@@ -1,7 +1,8 @@
 # pcmalloc: the only build entry point. See README.md; `make help` lists targets.
 #
 # Variables a user sets: CC, CXX, PREFIX, DESTDIR, LIBDIR, B (build directory),
-# DEBUG=1 (lock ranks are checked).
+# DEBUG=1 (lock ranks are checked), PCM_NINDEXES (CPU ids that the table of
+# caches has room for).
 
 CC ?= gcc
 CXX ?= g++
@@ -15,6 +16,7 @@ AR ?= ar
 OBJCOPY ?= objcopy
 B ?= build
 DEBUG ?= 0
+PCM_NINDEXES ?= 8192
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -32,7 +34,8 @@ CXXFLAGS = -std=c++17 -O2 -g $(WARNINGS)
 # calloc. -fexceptions: std::bad_alloc passes through operator new.
 LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fvisibility=hidden -fno-builtin-malloc -fno-plt -fexceptions \
-	-fno-strict-aliasing -DPCM_DEBUG=$(DEBUG) -MMD -MP
+	-fno-strict-aliasing -DPCM_DEBUG=$(DEBUG) \
+	-DPCM_NINDEXES=$(PCM_NINDEXES) -MMD -MP
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
 	-Wl,--hash-style=gnu -Wl,--no-undefined -Wl,-Bsymbolic-functions
@@ -43,9 +46,10 @@ LIB_C := $(wildcard rseq/*.c percpu/*.c) \
 	$(filter-out allocator/launcher.c,$(wildcard allocator/*.c))
 LIB_S := $(wildcard rseq/*_$(ARCH).S)
 LIB_O := $(LIB_C:%.c=$(B)/obj/%.o) $(LIB_S:%.S=$(B)/obj/%.o)
-# operator_new.c looks nothing up at run time in the static library.
-STATIC_O := $(filter-out %/operator_new.o,$(LIB_O)) \
-	$(B)/obj/allocator/operator_new_static.o
+# These look names up at run time, but not in the static library.
+LOOKUP_C := allocator/operator_new.c rseq/single_thread.c
+STATIC_O := $(filter-out $(LOOKUP_C:%.c=$(B)/obj/%.o),$(LIB_O)) \
+	$(LOOKUP_C:%.c=$(B)/obj/%_static.o)
 
 # The tests and benchmarks add to TESTS and define targets of their own.
 TESTS :=
@@ -78,11 +82,11 @@ $(B)/obj/%.o: %.S
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(LIB_CFLAGS) -c -o $@ $<
 
-$(B)/obj/allocator/operator_new_static.o: allocator/operator_new.c
+$(B)/obj/%_static.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(LIB_CFLAGS) -DPCM_STATIC_LIBRARY=1 -c -o $@ $<
 
--include $(LIB_O:.o=.d) $(B)/obj/allocator/operator_new_static.d
+-include $(LIB_O:.o=.d) $(STATIC_O:.o=.d)
 
 # ---------------------------------------------------------------- install ---
 

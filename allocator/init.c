@@ -51,6 +51,8 @@ set_up(void)
 	pcm_percpu_init(pcm_meta_alloc_forever, choose_nshards());
 	pcm_rseq_process_init(pcm_conf.rseq != 0,
 			      (enum pcm_rseq_index)pcm_conf.index);
+	if (pcm_conf.rseq != 0 && pcm_sys_cpu_ids() > PCM_NINDEXES)
+		pcm_rseq_process_absent(PCM_RSEQ_TABLE_TOO_SMALL);
 	if (pcm_rseq_process.owner != PCM_RSEQ_OWNER_NONE)
 		pcm_rseq_fence_init(pcm_conf.fence != 0);
 }

@@ -9,7 +9,6 @@
  * PCM_STATIC_LIBRARY: for libpcmalloc.a, where nothing is looked up at run time.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -17,6 +16,9 @@
 
 #ifndef PCM_STATIC_LIBRARY
 #define PCM_STATIC_LIBRARY 0
+#endif
+#if !PCM_STATIC_LIBRARY
+#include "libc_dl.h"
 #endif
 
 typedef void (*new_handler)(void);
@@ -44,15 +46,18 @@ find(const char *symbol)
 	static const char *const runtimes[] = { "libstdc++.so.6",
 						"libc++.so.1",
 						"libc++abi.so.1" };
-	void *found = dlsym(RTLD_NEXT, symbol);
+	void *found;
 	size_t i;
 
+	if (pcm_dlopen == NULL || pcm_dlsym == NULL || pcm_dlclose == NULL)
+		return NULL;
+	found = pcm_dlsym(RTLD_NEXT, symbol);
 	for (i = 0; found == NULL && i < PCM_ARRAY_LEN(runtimes); i++) {
-		void *handle = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+		void *handle = pcm_dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
 
 		if (handle != NULL) {
-			found = dlsym(handle, symbol);
-			dlclose(handle);
+			found = pcm_dlsym(handle, symbol);
+			pcm_dlclose(handle);
 		}
 	}
 	return found;

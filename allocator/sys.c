@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "sys.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -166,17 +168,40 @@ pcm_sys_now(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Fills in the mask; returns its bytes, a negative errno otherwise. */
+static long
+affinity(uint64_t mask[CPUMASK_BYTES / sizeof(uint64_t)])
+{
+	return pcm_syscall3(SYS_sched_getaffinity, 0, CPUMASK_BYTES, mask);
+}
+
 unsigned
 pcm_sys_ncpus(void)
 {
 	uint64_t mask[CPUMASK_BYTES / sizeof(uint64_t)];
-	long i, nbytes;
+	long i, nbytes = affinity(mask);
 	unsigned n = 0;
 
-	nbytes = pcm_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
 	if (pcm_syscall_failed(nbytes))
 		return 1;
 	for (i = 0; i < nbytes / (long)sizeof(uint64_t); i++)
 		n += (unsigned)__builtin_popcountll(mask[i]);
 	return n == 0 ? 1 : n;
+}
+
+/*
+ * The kernel's mask has a bit for every CPU that can ever be there, and it
+ * refuses a buffer that is shorter: what nobody can tell counts as fitting into
+ * the largest.
+ */
+unsigned
+pcm_sys_cpu_ids(void)
+{
+	uint64_t mask[CPUMASK_BYTES / sizeof(uint64_t)];
+	long nbytes = affinity(mask);
+
+	if (nbytes == -EINVAL)
+		return UINT_MAX;
+	return pcm_syscall_failed(nbytes) ? CPUMASK_BYTES * 8 :
+					    (unsigned)nbytes * 8;
 }

@@ -77,4 +77,11 @@ uint64_t pcm_sys_now(void);
 /* CPUs this process may run on now; at least 1. */
 unsigned pcm_sys_ncpus(void);
 
+/*
+ * pcm_sys_cpu_ids() - every CPU id and concurrency id that the kernel can ever
+ * give is below this: the number of possible CPUs, rounded up to 64. Needs
+ * neither /proc nor /sys.
+ */
+unsigned pcm_sys_cpu_ids(void);
+
 #endif

@@ -15,9 +15,9 @@
 
 #include <stdatomic.h>
 
-#include "clone.h"
 #include "rseq_fence.h"
 #include "shard.h"
+#include "single_thread.h"
 
 /* Sections tried before a shard is used instead: debuggers, signal storms. */
 #define TRIES 8

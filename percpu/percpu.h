@@ -27,8 +27,14 @@
 /* Stacks per slab; stack 0 is never given a magazine: always empty and full. */
 #define PCM_NSTACKS 80
 
-/* Every index the kernel can give: NR_CPUS of x86-64's MAXSMP. */
+/*
+ * Every index the kernel can give: NR_CPUS of x86-64's MAXSMP. Sections do not
+ * compare an index with it, so whoever builds with fewer keeps threads out of
+ * sections on kernels with more CPU ids.
+ */
+#ifndef PCM_NINDEXES
 #define PCM_NINDEXES 8192
+#endif
 
 enum pcm_slab_word {
 	PCM_LOADED,

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "clone.h"
+#include "single_thread.h"
 #include "lock.h"
 #include "percpu.h"
 

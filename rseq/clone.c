@@ -5,8 +5,6 @@
  * makes their tasks itself, with a TLS of their own or without allocating.
  */
 #define _GNU_SOURCE
-#include "clone.h"
-
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -15,8 +13,7 @@
 #include "compiler.h"
 #include "raw_syscall.h"
 #include "rseq_thread.h"
-
-atomic_bool pcm_clone_used;
+#include "single_thread.h"
 
 #if defined(__x86_64__)
 

@@ -143,6 +143,8 @@ absence_text(enum pcm_rseq_absence why)
 		return "fallback, the kernel does not abort sections";
 	case PCM_RSEQ_DENIED_BY_OS:
 		return "fallback, rseq denied";
+	case PCM_RSEQ_TABLE_TOO_SMALL:
+		return "fallback, more CPU ids than the table has";
 	case PCM_RSEQ_NO_KERNEL:
 	case PCM_RSEQ_PRESENT:
 		break;

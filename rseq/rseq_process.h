@@ -24,7 +24,8 @@ enum pcm_rseq_absence {
 	PCM_RSEQ_NO_SECTIONS,	/* no sections for this architecture */
 	PCM_RSEQ_KERNEL_BROKEN, /* arm64, Linux 6.19 to 7.0.13 */
 	PCM_RSEQ_NO_KERNEL,	/* ENOSYS at the first registration */
-	PCM_RSEQ_DENIED_BY_OS,	/* EPERM: seccomp, another signature */
+	PCM_RSEQ_DENIED_BY_OS,	/* EPERM by a seccomp filter */
+	PCM_RSEQ_TABLE_TOO_SMALL, /* more CPU ids than the user's table has */
 };
 
 /* Which field is the index. */
@@ -40,7 +41,12 @@ struct pcm_rseq_process {
 	_Atomic enum pcm_rseq_absence absence;
 	enum pcm_rseq_index index; /* never AUTO after start-up */
 	intptr_t libc_offset;	   /* glibc's area from the thread pointer */
-	uint32_t libc_size;	   /* bytes glibc registered */
+	/*
+	 * Bytes glibc registered: a guess until the kernel has confirmed it for
+	 * one thread, see rseq_thread.c. Relaxed; every thread finds the same.
+	 */
+	_Atomic uint32_t libc_size;
+	atomic_bool libc_confirmed;
 };
 
 extern struct pcm_rseq_process pcm_rseq_process;
@@ -52,13 +58,14 @@ extern struct pcm_rseq_process pcm_rseq_process;
  * index	the wanted index; mm_cid is granted only where the kernel has
  *		it (AT_RSEQ_FEATURE_SIZE >= 28), else cpu_id is used
  *
- * No system call but uname(2) on aarch64. Call once, before any thread arms.
+ * No system call but uname(2) on aarch64. Call once, before any thread arms;
+ * pcm_rseq_process_absent() may follow.
  */
 void pcm_rseq_process_init(bool enable, enum pcm_rseq_index index);
 
 /*
- * pcm_rseq_process_absent() - record that the kernel refuses registration to
- * the process as a whole (first registration, ENOSYS or EPERM).
+ * pcm_rseq_process_absent() - no thread of this process is to use rseq from now
+ * on: the kernel refused the first registration, or the table is too small.
  */
 void pcm_rseq_process_absent(enum pcm_rseq_absence why);
 

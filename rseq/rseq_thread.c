@@ -39,6 +39,7 @@ static PCM_TLS struct {
 	enum pcm_rseq_thread_state state;
 	int32_t tid;	    /* of the thread that this TLS belongs to */
 	uint8_t was_armed;  /* for the statistics: armed before */
+	uint8_t lost;	    /* the area was seen unregistered, or refused */
 	uint8_t counted;    /* in __rseq_refcount */
 	uint8_t backoff;    /* visits to skip after the next refusal */
 	uint8_t skip;	    /* visits left to skip */
@@ -157,10 +158,8 @@ shares_tls(void)
  * a dangling descriptor at the next preemption.
  */
 static long
-register_area(struct pcm_rseq_area *area)
+register_masked(struct pcm_rseq_area *area, uint32_t nbytes)
 {
-	uint32_t nbytes = area == &__rseq_abi ? sizeof(__rseq_abi) :
-					      pcm_rseq_process.libc_size;
 	uint64_t all = ~(uint64_t)0, old;
 	long ret;
 
@@ -173,10 +172,51 @@ register_area(struct pcm_rseq_area *area)
 	return ret;
 }
 
+/*
+ * What registering says of an area that shows a CPU, so is registered already:
+ * EBUSY if it is as we would do it, EPERM with another signature, EINVAL with
+ * another length. glibc's length is not told by glibc, so that the first thread
+ * finds it out: the expected one or the least.
+ */
+static long
+register_libc(struct pcm_rseq_area *area)
+{
+	struct pcm_rseq_process *process = &pcm_rseq_process;
+	bool confirmed = atomic_load_explicit(&process->libc_confirmed,
+					      memory_order_relaxed);
+	long ret = register_masked(area, process->libc_size);
+
+	if (ret == -EINVAL && !confirmed) {
+		ret = register_masked(area, PCM_RSEQ_MIN_SIZE);
+		if (ret == -EBUSY)
+			process->libc_size = PCM_RSEQ_MIN_SIZE;
+	}
+	if (ret == -EBUSY)
+		atomic_store_explicit(&process->libc_confirmed, true,
+				      memory_order_relaxed);
+	return ret;
+}
+
+static long
+register_area(struct pcm_rseq_area *area)
+{
+	if (area == &__rseq_abi)
+		return register_masked(area, sizeof(__rseq_abi));
+	return register_libc(area);
+}
+
+/* A call that the kernel always answers with EINVAL: did it get there? */
+static bool
+filtered(void)
+{
+	return pcm_syscall4(SYS_rseq, NULL, 0, 0, 0) != -EINVAL;
+}
+
 static bool
 refused_foreign(void)
 {
 	atomic_fetch_add_explicit(&counts.refused, 1, memory_order_relaxed);
+	self.lost = true;
 	self.backoff = self.backoff == 0 ? 1 : (uint8_t)(self.backoff * 2);
 	if (self.backoff > BACKOFF_MAX)
 		self.backoff = BACKOFF_MAX;
@@ -208,11 +248,70 @@ register_thread(struct pcm_rseq_area *area)
 	case 0:
 	case -EBUSY: /* exactly this registration stands already */
 		return armed(area);
-	case -EINVAL: /* another area is registered */
+	case -EINVAL: /* another area is registered, or another length */
 		return refused_foreign();
-	default: /* ENOSYS, EPERM */
+	case -EPERM: /* another signature, or a filter */
+		if (!filtered())
+			return refused_foreign();
+		return refused_denied(ret);
+	default: /* ENOSYS */
 		return refused_denied(ret);
 	}
+}
+
+/*
+ * The area shows a CPU, so it is registered; but with our signature? The kernel
+ * kills whoever is aborted in a section under another one. glibc uses ours, and
+ * a thread that it has just registered is believed: a system call that late may
+ * meet a sandbox. Asked is for the first thread of the process, where somebody
+ * else made the registration, and where one was lost before.
+ */
+static bool
+arm_registered(struct pcm_rseq_area *area)
+{
+	bool libcs = area != &__rseq_abi;
+	long ret;
+
+	if (libcs && !self.lost &&
+	    atomic_load_explicit(&pcm_rseq_process.libc_confirmed,
+				 memory_order_relaxed))
+		return armed(area);
+	if (!libcs || self.lost)
+		return register_thread(area);
+	ret = register_libc(area);
+	if (ret == -EPERM && !filtered())
+		return refused_foreign();
+	/* A length that cannot be guessed, or a filter: what is there counts. */
+	atomic_store_explicit(&pcm_rseq_process.libc_confirmed, true,
+			      memory_order_relaxed);
+	return armed(area);
+}
+
+/* Not of the compiler's making: a program may define `__rseq_abi` itself. */
+static bool
+misaligned(const struct pcm_rseq_area *area)
+{
+	return (uintptr_t)area % PCM_RSEQ_MIN_ALIGN != 0;
+}
+
+static bool
+arm_slow(struct pcm_rseq_area *area)
+{
+	bool registered = area_cpu_id(area) >= 0;
+
+	if (self.was_armed && !registered)
+		self.lost = true;
+	if (self.state == PCM_RSEQ_THREAD_DENIED)
+		return disarm(PCM_RSEQ_THREAD_DENIED);
+	if (self.skip > 0) {
+		self.skip--;
+		return disarm(self.state);
+	}
+	if (shares_tls())
+		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
+	if (misaligned(area))
+		return disarm(PCM_RSEQ_THREAD_DENIED);
+	return registered ? arm_registered(area) : register_thread(area);
 }
 
 bool
@@ -220,25 +319,17 @@ pcm_rseq_arm(void)
 {
 	struct pcm_rseq_area *area;
 
-	if (pcm_rseq_held != 0)
-		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
+	if (pcm_rseq_held != 0) {
+		pcm_rseq_armed = NULL; /* the state is the owner's: untouched */
+		return false;
+	}
 	if (pcm_rseq_process.owner == PCM_RSEQ_OWNER_NONE)
 		return disarm(PCM_RSEQ_THREAD_OFF);
 	area = thread_area();
 	/* A fresh own area reads -1, so >= 0 is the kernel's word. */
 	if (pcm_rseq_armed != NULL && area_cpu_id(area) >= 0)
 		return true;
-	if (self.state == PCM_RSEQ_THREAD_DENIED)
-		return false;
-	if (self.skip > 0) {
-		self.skip--;
-		return false;
-	}
-	if (shares_tls())
-		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
-	if (area_cpu_id(area) >= 0)
-		return armed(area);
-	return register_thread(area);
+	return arm_slow(area);
 }
 
 bool
@@ -253,11 +344,10 @@ pcm_rseq_thread_state(void)
 {
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
-	/* A vfork child writes the state of the TLS that it shares. */
 	if (area != NULL)
 		return area == &__rseq_abi ? PCM_RSEQ_THREAD_OWN :
 					     PCM_RSEQ_THREAD_LIBC;
-	return self.state;
+	return pcm_rseq_held != 0 ? PCM_RSEQ_THREAD_SHARED_TLS : self.state;
 }
 
 void

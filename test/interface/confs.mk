@@ -8,6 +8,9 @@ TEST_CONFS := mm_cid cpu_id fallback
 TEST_CONF_mm_cid := index:mm_cid
 TEST_CONF_cpu_id := index:cpu_id
 TEST_CONF_fallback := rseq:off
+# The same where libc leaves rseq alone: the registration is pcmalloc's own.
+TEST_CONF_own_mm_cid := -o index:mm_cid
+TEST_CONF_own_cpu_id := -o index:cpu_id
 # As the library is without any configuration.
 TEST_CONF_default := ''
 

@@ -69,9 +69,9 @@ U __environ
 U __errno_location
 U pthread_atfork
 U __register_atfork
-U dlclose
-U dlopen
-U dlsym
+w dlclose
+w dlopen
+w dlsym
 w __cxa_finalize
 w __gmon_start__
 w _ITM_deregisterTMCloneTable
@@ -80,8 +80,6 @@ w _ZSt15get_new_handlerv
 w _ZSt17__throw_bad_allocv
 w __rseq_offset
 w __rseq_size
-v __libc_single_threaded
-w __libc_single_threaded
 v __libc_stack_end
 w __libc_stack_end
 END
@@ -102,6 +100,18 @@ comm -23 "$lint_scratch/needed" "$lint_scratch/all_allowed" \
 while read -r name; do
 	complain "needed, but not expected: $name"
 done <"$lint_scratch/unexpected"
+
+# ---- versions ----
+
+# One binary for every glibc since Debian 11's.
+newest_glibc=2.31
+objdump -T "$PCM_SO" | sed -n 's/.*GLIBC_\([0-9][0-9.]*\).*/\1/p' |
+	sort -u >"$lint_scratch/versions"
+[ -s "$lint_scratch/versions" ] || complain "no versioned symbol is needed"
+while read -r version; do
+	[ "$(printf '%s\n' "$version" $newest_glibc | sort -V | tail -n 1)" = \
+		$newest_glibc ] || complain "needs GLIBC_$version"
+done <"$lint_scratch/versions"
 
 # ---- object files ----
 

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "clone.h"
+#include "single_thread.h"
 #include "rseq_process.h"
 #include "rseq_thread.h"
 
