@@ -20,7 +20,7 @@ alloc(size_t nbytes, size_t align, bool *zeroed)
 
 	if (class == 0)
 		return pcm_large_alloc(nbytes, align, zeroed);
-	return pcm_cache_alloc(class);
+	return pcm_cache_alloc(class, zeroed);
 }
 
 void *

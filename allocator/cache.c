@@ -85,28 +85,31 @@ get_objects(unsigned class)
 }
 
 static void *
-alloc_direct(unsigned class)
+alloc_direct(unsigned class, bool *zeroed)
 {
-	void *obj;
+	bool is_zero = false;
+	void *obj = pcm_central_take(class, &is_zero);
 
-	return pcm_central_fill(class, &obj, 1) == 1 ? obj : NULL;
+	if (zeroed != NULL && is_zero)
+		*zeroed = true;
+	return obj;
 }
 
 void *
-pcm_cache_alloc(unsigned class)
+pcm_cache_alloc(unsigned class, bool *zeroed)
 {
 	void *obj, **mag;
 
 	if (slow_start(class)) {
 		atomic_fetch_add_explicit(&visits[class], 1,
 					  memory_order_relaxed);
-		return alloc_direct(class);
+		return alloc_direct(class, zeroed);
 	}
 	if (pcm_percpu_pop(class, &obj))
 		return obj;
 	mag = get_objects(class);
 	if (mag == PCM_MAG_NONE)
-		return alloc_direct(class);
+		return alloc_direct(class, zeroed);
 	obj = pcm_mag_pop(&mag);
 	stash(class, pcm_percpu_exchange(PCM_LOADED, class, mag));
 	return obj;

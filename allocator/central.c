@@ -100,37 +100,72 @@ new_span(unsigned class)
 {
 	size_t npages = pcm_size_class[class].npages;
 	struct pcm_span *span;
-	char *start = pcm_page_heap_alloc(npages, NULL);
+	bool zeroed;
+	char *start = pcm_page_heap_alloc(npages, &zeroed);
 
 	if (start == NULL)
 		return NULL;
-	span = pcm_span_new_small(start, class);
+	span = pcm_span_new_small(start, class, zeroed);
 	if (span == NULL)
 		pcm_page_heap_free(start, npages);
 	return span;
+}
+
+/* One more span on the class's lists, made without the lock. */
+static bool
+grow(struct central *central, unsigned class)
+{
+	struct pcm_span *span = new_span(class);
+
+	if (span == NULL)
+		return false;
+	pcm_lock(&central->lock);
+	central->nspans++;
+	relink_locked(central, span);
+	pcm_unlock(&central->lock);
+	return true;
 }
 
 unsigned
 pcm_central_fill(unsigned class, void **objs, unsigned n)
 {
 	struct central *central = &centrals[class];
-	struct pcm_span *span;
 	unsigned taken;
 
-	pcm_lock(&central->lock);
-	taken = take_locked(central, objs, n);
-	pcm_unlock(&central->lock);
-	if (taken > 0)
-		return taken;
-	span = new_span(class);
-	if (span == NULL)
-		return 0;
-	pcm_lock(&central->lock);
-	central->nspans++;
-	relink_locked(central, span);
-	taken = take_locked(central, objs, n);
-	pcm_unlock(&central->lock);
+	do {
+		pcm_lock(&central->lock);
+		taken = take_locked(central, objs, n);
+		pcm_unlock(&central->lock);
+	} while (taken == 0 && grow(central, class));
 	return taken;
+}
+
+static void *
+take_one_locked(struct central *central, bool *zeroed)
+{
+	struct pcm_span *span = fullest_locked(central);
+	void *obj;
+
+	if (span == NULL)
+		return NULL;
+	obj = pcm_span_take_one(span, zeroed);
+	relink_locked(central, span);
+	central->nout++;
+	return obj;
+}
+
+void *
+pcm_central_take(unsigned class, bool *zeroed)
+{
+	struct central *central = &centrals[class];
+	void *obj;
+
+	do {
+		pcm_lock(&central->lock);
+		obj = take_one_locked(central, zeroed);
+		pcm_unlock(&central->lock);
+	} while (obj == NULL && grow(central, class));
+	return obj;
 }
 
 void *

@@ -22,6 +22,14 @@ void pcm_central_init(void);
 unsigned pcm_central_fill(unsigned class, void **objs, unsigned n);
 
 /*
+ * pcm_central_take() - take one block; NULL: no memory.
+ *
+ * zeroed	set to whether the block is known to read as 0
+ */
+void *pcm_central_take(unsigned class, bool *zeroed);
+
+
+/*
  * pcm_central_flush() - n blocks of `class` are free. Aborts the program, with
  * a diagnostic, for a pointer that is no block or is free already.
  */

@@ -89,7 +89,8 @@ free_aligned_sized(void *p, size_t align, size_t nbytes)
 
 /*
  * calloc() - n * size bytes, all 0; NULL and ENOMEM if the product overflows.
- * Large blocks fresh from the system are not cleared again.
+ * Large blocks, and those of the first of their size, that come fresh from the
+ * system are not cleared again.
  */
 PCM_EXPORT void *
 calloc(size_t n, size_t size)

@@ -51,7 +51,7 @@ descriptor(size_t nbytes)
 }
 
 struct pcm_span *
-pcm_span_new_small(char *start, unsigned class)
+pcm_span_new_small(char *start, unsigned class, bool zeroed)
 {
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	struct pcm_span shape = { .nobjs = sc->nobjs };
@@ -65,6 +65,7 @@ pcm_span_new_small(char *start, unsigned class)
 		.kind = PCM_SPAN_SMALL,
 		.class = (uint8_t)class,
 		.nobjs = sc->nobjs,
+		.zeroed = zeroed,
 	};
 	set_all_free(span);
 	pcm_pagemap_set_span(start, sc->npages, span);
@@ -106,6 +107,14 @@ set_word(struct pcm_span *span, size_t i, uint64_t word)
 	__atomic_store_n(&span->free[i], word, __ATOMIC_RELAXED);
 }
 
+/* Blocks are taken lowest first: the last one taken is the highest. */
+static void
+note_taken(struct pcm_span *span, unsigned index)
+{
+	if (index >= span->fresh)
+		span->fresh = (uint16_t)(index + 1);
+}
+
 unsigned
 pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 {
@@ -123,12 +132,26 @@ pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 			word &= word - 1;
 			objs[taken++] = base + (size_t)bit * size;
 			span->nfree--;
+			note_taken(span, span->first * WORD_BITS + bit);
 		}
 		set_word(span, span->first, word);
 		if (word == 0 && span->nfree > 0)
 			span->first++;
 	}
 	return taken;
+}
+
+void *
+pcm_span_take_one(struct pcm_span *span, bool *zeroed)
+{
+	unsigned fresh = span->fresh;
+	void *obj;
+
+	if (pcm_span_take(span, &obj, 1) == 0)
+		return NULL;
+	/* It was fresh if it moved the mark. */
+	*zeroed = span->zeroed && span->fresh != fresh;
+	return obj;
 }
 
 static bool

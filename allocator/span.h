@@ -27,6 +27,8 @@ struct pcm_span {
 	uint16_t nobjs; /* SMALL: blocks in all */
 	uint16_t nfree; /* SMALL: = number of bits set in free */
 	uint16_t first; /* SMALL: no word of free below this one has a bit */
+	uint16_t fresh; /* SMALL: no block from this one on was ever taken */
+	bool zeroed;	/* SMALL: the run read as zero when it became a span */
 	struct pcm_span *prev, *next; /* of the list that it is on */
 	uint64_t stamp;		      /* cached MAPPING: when it was freed, ms */
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
@@ -35,8 +37,10 @@ struct pcm_span {
 /*
  * pcm_span_new_small() - the descriptor of a span of `class` at `start`, every
  * block free; entered in the pagemap. NULL: no memory.
+ *
+ * zeroed	whether every byte of the run reads as 0
  */
-struct pcm_span *pcm_span_new_small(char *start, unsigned class);
+struct pcm_span *pcm_span_new_small(char *start, unsigned class, bool zeroed);
 
 /* The descriptor of a single block; the caller enters it in the pagemap. */
 struct pcm_span *pcm_span_new_block(enum pcm_span_kind kind, char *start,
@@ -51,6 +55,9 @@ void pcm_span_delete(struct pcm_span *span);
  * Returns how many were written to objs. The caller holds the central's lock.
  */
 unsigned pcm_span_take(struct pcm_span *span, void **objs, unsigned n);
+
+/* The same for one block; *zeroed: whether it is known to read as 0. */
+void *pcm_span_take_one(struct pcm_span *span, bool *zeroed);
 
 enum pcm_span_fault {
 	PCM_SPAN_OK,

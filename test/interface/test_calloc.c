@@ -214,6 +214,25 @@ START_TEST(of_fresh_memory_does_not_touch_it)
 }
 END_TEST
 
+/* So it is with the first blocks of a size below those. */
+START_TEST(of_fresh_small_memory_does_not_touch_it)
+{
+	size_t before = testing_rollup("Anonymous");
+	unsigned char *p[16];
+	size_t i;
+
+	for (i = 0; i < 16; i++) {
+		p[i] = calloc(1, 240 * KIB);
+		ck_assert_ptr_nonnull(p[i]);
+	}
+	ck_assert_uint_lt(testing_rollup("Anonymous"), before + MIB);
+	for (i = 0; i < 16; i++) {
+		ck_assert(all_bytes(p[i], 240 * KIB, 0));
+		free(p[i]);
+	}
+}
+END_TEST
+
 START_TEST(blocks_are_aligned)
 {
 	size_t n;
@@ -240,6 +259,7 @@ int main(void)
 	tcase_add_test(tests, of_overflowing_products_fails);
 	tcase_add_test(tests, keeps_errno_when_it_succeeds);
 	tcase_add_test(tests, of_fresh_memory_does_not_touch_it);
+	tcase_add_test(tests, of_fresh_small_memory_does_not_touch_it);
 	tcase_add_test(tests, blocks_are_aligned);
 	return suite_end();
 }

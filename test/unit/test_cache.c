@@ -51,7 +51,7 @@ static void warm_up(size_t n)
 
 	class = unused_class(n);
 	for (i = 0; i < 1000; i++)
-		objs[i] = pcm_cache_alloc(class);
+		objs[i] = pcm_cache_alloc(class, NULL);
 	for (i = 0; i < 1000; i++)
 		pcm_cache_free(class, objs[i]);
 	pcm_cache_drain();
@@ -72,7 +72,7 @@ START_TEST(alloc_and_free)
 	unsigned int i;
 
 	for (i = 0; i < MANY; i++) {
-		objs[i] = pcm_cache_alloc(class);
+		objs[i] = pcm_cache_alloc(class, NULL);
 		must(objs[i] != NULL);
 		must(pcm_pagemap_class(objs[i]) == class);
 		*(unsigned int *)objs[i] = i;
@@ -90,7 +90,7 @@ END_TEST
 /* The first blocks of a class of large blocks come one by one. */
 START_TEST(slow_start)
 {
-	void *p = pcm_cache_alloc(class);
+	void *p = pcm_cache_alloc(class, NULL);
 
 	must(nout(class) == 1);
 	pcm_cache_free(class, p);
@@ -103,7 +103,7 @@ START_TEST(then_in_magazines)
 	void *p;
 
 	warm_up(14000);
-	p = pcm_cache_alloc(class);
+	p = pcm_cache_alloc(class, NULL);
 	must(nout(class) > 1);
 	pcm_cache_free(class, p);
 	must(nout(class) > 1); /* it stays in the cache */
@@ -117,7 +117,7 @@ START_TEST(ascending)
 
 	warm_up(100);
 	for (i = 0; i < pcm_size_class[class].nslots; i++)
-		objs[i] = pcm_cache_alloc(class);
+		objs[i] = pcm_cache_alloc(class, NULL);
 	for (i = 1; i < pcm_size_class[class].nslots; i++)
 		must((char *)objs[i] - (char *)objs[i - 1] ==
 		     (ptrdiff_t)pcm_size_class[class].size);
@@ -140,7 +140,7 @@ START_TEST(hysteresis)
 		unsigned int bias = 4 + i / 2000 % 2;
 
 		if (n < MANY && (n == 0 || rnd(&state) % 9 < bias))
-			objs[n++] = pcm_cache_alloc(class);
+			objs[n++] = pcm_cache_alloc(class, NULL);
 		else
 			pcm_cache_free(class, objs[--n]);
 		if (nout(class) == out && pcm_depot_nobjs(class) == kept)
@@ -180,7 +180,7 @@ START_TEST(freed_elsewhere)
 
 	warm_up(100);
 	for (i = 0; i < MANY; i++)
-		objs[i] = pcm_cache_alloc(class);
+		objs[i] = pcm_cache_alloc(class, NULL);
 	storm_run(&storm);
 	free_in_thread(0); /* what is left */
 	pcm_cache_drain();
@@ -206,7 +206,7 @@ static void churn(unsigned int self)
 		pcm_cache_free(class, *slot);
 		*slot = NULL;
 	} else {
-		*slot = pcm_cache_alloc(class);
+		*slot = pcm_cache_alloc(class, NULL);
 		must(*slot != NULL);
 		*(volatile unsigned int *)*slot = self;
 	}

@@ -31,7 +31,7 @@ static size_t size_of(unsigned int class)
 
 static struct pcm_span *new_span(unsigned int class)
 {
-	struct pcm_span *span = pcm_span_new_small(BASE, class);
+	struct pcm_span *span = pcm_span_new_small(BASE, class, true);
 	unsigned int k;
 
 	must(span != NULL);
@@ -265,6 +265,43 @@ START_TEST(descriptors_return)
 }
 END_TEST
 
+/* Known to be zero: never taken before, and the span's run read as zero. */
+START_TEST(zeroed_once)
+{
+	unsigned int class, i;
+	bool zeroed;
+	void *obj;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+
+		for (i = 0; i < span->nobjs; i++) {
+			zeroed = false;
+			obj = pcm_span_take_one(span, &zeroed);
+			must(obj != NULL && zeroed);
+			must(pcm_span_put(span, obj) == PCM_SPAN_OK);
+			must(pcm_span_take_one(span, &zeroed) == obj);
+			must(!zeroed);
+		}
+		must(pcm_span_take_one(span, &zeroed) == NULL);
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
+START_TEST(zeroed_never)
+{
+	struct pcm_span *span = pcm_span_new_small(BASE, 1, false);
+	bool zeroed = true;
+	void *obj;
+
+	must(pcm_span_take(span, &obj, 1) == 1);
+	must(pcm_span_take_one(span, &zeroed) != NULL);
+	must(!zeroed);
+	pcm_span_delete(span);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("span");
@@ -277,5 +314,7 @@ int main(void)
 	tcase_add_test(tests, single_blocks);
 	tcase_add_test(tests, deleted_large);
 	tcase_add_test(tests, descriptors_return);
+	tcase_add_test(tests, zeroed_once);
+	tcase_add_test(tests, zeroed_never);
 	return unit_end();
 }
