@@ -30,6 +30,7 @@ static bool quiet;
 static void
 prepare(void)
 {
+	pcm_rseq_thread_forking();
 	if (!pcm_slow_enter())
 		return; /* fork() in a handler, within malloc: nothing to do */
 	quiet = pcm_percpu_fork_lock();

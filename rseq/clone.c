@@ -17,8 +17,35 @@
 
 #if defined(__x86_64__)
 
+#define KERNEL_SIGSET_BYTES 8
+
 long pcm_clone_raw(int (*fn)(void *), void *stack, unsigned long flags,
 		   void *arg, pid_t *ptid, void *tls, pid_t *ctid);
+
+/* Can a word at p be read? The kernel reads them, and then refuses -1. */
+static bool
+readable(const void *p)
+{
+	return pcm_syscall4(SYS_rt_sigprocmask, -1, p, NULL,
+			    KERNEL_SIGSET_BYTES) == -EINVAL;
+}
+
+/*
+ * A TLS that was copied from this thread's says that its task is armed, with
+ * this thread's area. A word at that place with that very value is such a copy;
+ * in any other block it is left alone.
+ */
+static void
+disarm_copy(char *tls)
+{
+	ptrdiff_t offset = (char *)&pcm_rseq_armed -
+		(char *)__builtin_thread_pointer();
+	struct pcm_rseq_area **copy = (void *)(tls + offset);
+
+	atomic_store_explicit(&pcm_clone_tls_used, true, memory_order_relaxed);
+	if (pcm_rseq_armed != NULL && readable(copy) && *copy == pcm_rseq_armed)
+		*copy = NULL;
+}
 
 /*
  * clone() - make a child task that runs fn(arg); see clone(2).
@@ -26,7 +53,8 @@ long pcm_clone_raw(int (*fn)(void *), void *stack, unsigned long flags,
  * With CLONE_VM and without CLONE_SETTLS the child uses this thread's TLS. With
  * CLONE_VFORK it does so while this thread waits, and the thread is armed again
  * after; otherwise both run, and neither may use a section again: the thread
- * stays on the fallback for good.
+ * stays on the fallback for good. With CLONE_SETTLS the task finds itself
+ * unarmed, and registers as any thread does.
  *
  * Returns the child's thread id, or -1 with errno as clone(2).
  */
@@ -53,6 +81,8 @@ clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 	if ((flags & CLONE_VM) && !(flags & CLONE_VFORK))
 		atomic_store_explicit(&pcm_clone_used, true,
 				      memory_order_relaxed);
+	if ((flags & CLONE_VM) && (flags & CLONE_SETTLS))
+		disarm_copy(tls);
 	if (shares_tls) {
 		pcm_rseq_held++;
 		/* Held before disarmed, also for a handler in between. */
@@ -74,5 +104,10 @@ clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 	}
 	return (int)ret;
 }
+
+/* glibc's other name. */
+PCM_EXPORT int __clone(int (*fn)(void *), void *stack, int flags, void *arg,
+		       ...)
+	__attribute__((alias("clone"), nothrow, leaf));
 
 #endif

@@ -32,6 +32,11 @@
  *    (Push also writes the slot above the top: it belongs to nobody.)
  *  - A thread that is not registered has cpu_id < 0; its mm_cid reads 0, which
  *    is why cpu_id is tested although it may not be the index.
+ *  - A thread may get to [S] unregistered and be registered there by a signal
+ *    handler that allocates. Its cpu_id is good then, but rseq_cs was cleared and
+ *    nothing would abort the section: that is why rseq_cs is read back, after
+ *    cpu_id. From there on the thread was registered, with this descriptor, or
+ *    a handler has run, which aborts the section.
  *  - No call, no stack write, no system call inside; the abort does not jump
  *    back: the caller decides whether to try again, so a debugger that steps
  *    through aborts a bounded number of times.
@@ -67,6 +72,7 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  * pop(area, word, table, &obj):
  *	area->rseq_cs = &descriptor;
  * [S]	if (area->cpu_id < 0) return false;
+ *	if (area->rseq_cs != &descriptor) return false;
  *	w = word + table[*(uint32_t *)(area + index_field)];
  *	top = *w;
  *	obj = top[-1];
@@ -77,6 +83,7 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  * push(area, word, table, obj):
  *	area->rseq_cs = &descriptor;
  * [S]	if (area->cpu_id < 0) return false;
+ *	if (area->rseq_cs != &descriptor) return false;
  *	w = word + table[*(uint32_t *)(area + index_field)];
  *	top = *w;
  *	if (top % PCM_STACK_ALIGN == 0) return false;
@@ -87,6 +94,7 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  * exchange(area, word, table, new, &old):
  *	area->rseq_cs = &descriptor;
  * [S]	if (area->cpu_id < 0) return false;
+ *	if (area->rseq_cs != &descriptor) return false;
  *	d = table[*(uint32_t *)(area + index_field)];
  *	if (d == 0) return false;	  never writes to the dummy
  *	w = word + d;

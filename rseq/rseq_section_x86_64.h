@@ -39,13 +39,20 @@
 	".quad 1f, 5f\n\t"                                                \
 	".popsection\n\t"
 
-/* Enter: rseq_cs = &descriptor; not registered -> the abort handler. */
+/*
+ * Enter: rseq_cs = &descriptor; not registered -> the abort handler. rseq_cs is
+ * read back: if the thread came here unregistered, and a signal handler at 1
+ * registered it, rseq_cs was cleared, and what follows would run unprotected
+ * although cpu_id is good. In this order: the other way round the window moves.
+ */
 #define PCM_RSEQ_ENTER                                                    \
 	"leaq	3b(%%rip), %[w]\n\t" /* w = &descriptor */                \
 	"movq	%[w], 8(%[area])\n"  /* area->rseq_cs = w */              \
 	"1:\n\t"                                                          \
 	"cmpl	$0, 4(%[area])\n\t" /* area->cpu_id < 0: */               \
 	"jl	4f\n\t"		    /*   not registered */                \
+	"cmpq	%[w], 8(%[area])\n\t" /* area->rseq_cs != w: */           \
+	"jne	4f\n\t"		      /*   registered since 1 */           \
 	"movl	(%[area],%[field]), %k[w]\n\t" /* w = index */            \
 	"movq	(%[table],%[w],8), %[w]\n\t"   /* w = table[index] */
 

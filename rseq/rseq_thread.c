@@ -10,6 +10,7 @@
 #include "raw_syscall.h"
 #include "rseq_process.h"
 #include "rseq_section.h"
+#include "single_thread.h"
 
 /* Visits of the slow path between two tries of a refused thread, at most. */
 #define BACKOFF_MAX 8
@@ -39,7 +40,8 @@ static PCM_TLS struct {
 	enum pcm_rseq_thread_state state;
 	int32_t tid;	    /* of the thread that this TLS belongs to */
 	uint8_t was_armed;  /* for the statistics: armed before */
-	uint8_t lost;	    /* the area was seen unregistered, or refused */
+	uint8_t lost;	    /* what the area shows is not to be believed */
+	uint8_t forks_shared; /* forking just now, out of a shared TLS */
 	uint8_t counted;    /* in __rseq_refcount */
 	uint8_t backoff;    /* visits to skip after the next refusal */
 	uint8_t skip;	    /* visits left to skip */
@@ -299,7 +301,8 @@ arm_slow(struct pcm_rseq_area *area)
 {
 	bool registered = area_cpu_id(area) >= 0;
 
-	if (self.was_armed && !registered)
+	if (self.was_armed ? !registered :
+	    atomic_load_explicit(&pcm_clone_tls_used, memory_order_relaxed))
 		self.lost = true;
 	if (self.state == PCM_RSEQ_THREAD_DENIED)
 		return disarm(PCM_RSEQ_THREAD_DENIED);
@@ -335,8 +338,10 @@ pcm_rseq_arm(void)
 bool
 pcm_rseq_denied(void)
 {
-	return self.state == PCM_RSEQ_THREAD_DENIED ||
-		self.state == PCM_RSEQ_THREAD_OFF;
+	/* Where the TLS is shared, its state is another task's. */
+	return pcm_rseq_held == 0 &&
+		(self.state == PCM_RSEQ_THREAD_DENIED ||
+		 self.state == PCM_RSEQ_THREAD_OFF);
 }
 
 enum pcm_rseq_thread_state
@@ -351,9 +356,26 @@ pcm_rseq_thread_state(void)
 }
 
 void
+pcm_rseq_thread_forking(void)
+{
+	self.forks_shared = pcm_rseq_held != 0 || shares_tls();
+}
+
+/*
+ * A vfork child has no registration to hand on, and the area in its TLS shows
+ * its parent's CPU of then.
+ */
+void
 pcm_rseq_thread_forked(void)
 {
 	self.tid = (int32_t)pcm_syscall0(SYS_gettid);
+	if (!self.forks_shared)
+		return;
+	self.forks_shared = false;
+	self.lost = true;
+	self.state = PCM_RSEQ_THREAD_UNARMED;
+	pcm_rseq_armed = NULL;
+	pcm_rseq_held = 0;
 }
 
 int

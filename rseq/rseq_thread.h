@@ -71,6 +71,12 @@ enum pcm_rseq_thread_state pcm_rseq_thread_state(void);
 void pcm_rseq_thread_forked(void);
 
 /*
+ * pcm_rseq_thread_forking() - the calling task is about to fork. If it shares
+ * somebody's TLS, its child, which has a copy, will not.
+ */
+void pcm_rseq_thread_forking(void);
+
+/*
  * pcm_rseq_hint() - the index that the calling thread runs on now, or -1.
  *
  * Stale as soon as it returns: for choosing what to populate, never for access.

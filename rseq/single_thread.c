@@ -10,7 +10,7 @@
 #define PCM_STATIC_LIBRARY 0
 #endif
 
-atomic_bool pcm_clone_used;
+atomic_bool pcm_clone_used, pcm_clone_tls_used;
 
 #if PCM_STATIC_LIBRARY
 

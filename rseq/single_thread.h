@@ -21,6 +21,12 @@
  */
 extern PCM_HIDDEN atomic_bool pcm_clone_used;
 
+/*
+ * Set for ever once clone() has made a task with a TLS of somebody's own making
+ * (CLONE_SETTLS): an area that shows a CPU is then not the kernel's word.
+ */
+extern PCM_HIDDEN atomic_bool pcm_clone_tls_used;
+
 /* libc's flag; NULL: there is none, or we are not loaded yet. */
 extern PCM_HIDDEN const char *pcm_single_thread_flag;
 

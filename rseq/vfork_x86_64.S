@@ -62,6 +62,10 @@ vfork:
 	.cfi_endproc
 	.size	vfork, . - vfork
 
+/* glibc's other name. */
+	.globl	__vfork
+	.set	__vfork, vfork
+
 /*
  * long pcm_clone_raw(int (*fn)(void *), void *stack, unsigned long flags,
  *		      void *arg, pid_t *ptid, void *tls, pid_t *ctid);
