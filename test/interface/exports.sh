@@ -91,6 +91,7 @@ cat >"$scratch/interposed" <<'END'
 __rseq_abi
 __rseq_refcount
 clone
+__clone
 dallocx
 mallocx
 nallocx
@@ -98,6 +99,7 @@ rallocx
 sallocx
 sdallocx
 vfork
+__vfork
 xallocx
 END
 
