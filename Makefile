@@ -36,6 +36,8 @@ LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fvisibility=hidden -fno-builtin-malloc -fno-plt -fexceptions \
 	-fno-strict-aliasing -DPCM_DEBUG=$(DEBUG) \
 	-DPCM_NINDEXES=$(PCM_NINDEXES) -MMD -MP
+# Part of libc from glibc 2.34 on, and in musl; needed for weak references.
+LIB_LIBS := -Wl,--no-as-needed -ldl
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
 	-Wl,--hash-style=gnu -Wl,--no-undefined -Wl,-Bsymbolic-functions
@@ -58,7 +60,7 @@ TESTS :=
 all: $(B)/libpcmalloc.so $(B)/libpcmalloc.a $(B)/pcmalloc
 
 $(B)/$(SONAME): $(LIB_O) allocator/pcmalloc.map
-	$(CC) $(LIB_LDFLAGS) -o $@ $(LIB_O) $(LDFLAGS)
+	$(CC) $(LIB_LDFLAGS) -o $@ $(LIB_O) $(LDFLAGS) $(LIB_LIBS)
 
 $(B)/libpcmalloc.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
@@ -161,6 +163,7 @@ help:
 	@echo "make check           every test (a few minutes)"
 	@echo "make check-programs  install and run all real programs, at length"
 	@echo "make check-stress    a minute of every stress in every mode"
+	@echo "make check-matrix    every libc, sandbox and tool (root; half an hour)"
 	@echo "make measure         the measures in docs/MEASURES.md"
 	@echo "make bench-micro     micro-benchmarks (google-benchmark)"
 	@echo "make install         PREFIX=/usr/local DESTDIR="

@@ -39,7 +39,7 @@ static void
 disarm_copy(char *tls)
 {
 	ptrdiff_t offset = (char *)&pcm_rseq_armed -
-		(char *)__builtin_thread_pointer();
+		(char *)pcm_thread_pointer();
 	struct pcm_rseq_area **copy = (void *)(tls + offset);
 
 	atomic_store_explicit(&pcm_clone_tls_used, true, memory_order_relaxed);

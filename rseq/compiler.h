@@ -29,6 +29,20 @@
 #define PCM_CACHE_LINE 128
 #define PCM_LINE_ALIGNED __attribute__((aligned(PCM_CACHE_LINE)))
 
+/* gcc 10 (Debian 11) has no __builtin_thread_pointer() for x86. */
+PCM_ALWAYS_INLINE void *
+pcm_thread_pointer(void)
+{
+#if defined(__x86_64__)
+	void *pointer;
+
+	__asm__("movq	%%fs:0, %0" : "=r"(pointer));
+	return pointer;
+#else
+	return __builtin_thread_pointer();
+#endif
+}
+
 #define PCM_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

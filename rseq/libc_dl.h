@@ -27,6 +27,9 @@ __asm__(".symver pcm_dlopen, " PCM_DL_NAME(dlopen));
 __asm__(".symver pcm_dlsym, " PCM_DL_NAME(dlsym));
 __asm__(".symver pcm_dlclose, " PCM_DL_NAME(dlclose));
 #else
+#pragma weak dlopen
+#pragma weak dlsym
+#pragma weak dlclose
 #define pcm_dlopen dlopen
 #define pcm_dlsym dlsym
 #define pcm_dlclose dlclose

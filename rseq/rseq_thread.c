@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "raw_syscall.h"
 #include "rseq_process.h"
@@ -43,6 +45,7 @@ static PCM_TLS struct {
 	uint8_t lost;	    /* what the area shows is not to be believed */
 	uint8_t forks_shared; /* forking just now, out of a shared TLS */
 	uint8_t counted;    /* in __rseq_refcount */
+	uint8_t registering; /* in the system call; a handler may run in it */
 	uint8_t backoff;    /* visits to skip after the next refusal */
 	uint8_t skip;	    /* visits left to skip */
 } self;
@@ -99,7 +102,7 @@ thread_area(void)
 {
 	if (pcm_rseq_process.owner == PCM_RSEQ_OWNER_LIBC)
 		return (struct pcm_rseq_area *)((uintptr_t)
-			__builtin_thread_pointer() +
+			pcm_thread_pointer() +
 			(uintptr_t)pcm_rseq_process.libc_offset);
 	return &__rseq_abi;
 }
@@ -156,19 +159,29 @@ shares_tls(void)
 
 /*
  * Signals are masked, because a handler that allocates in between would find
- * the area half registered. rseq_cs is cleared first: the kernel would follow
- * a dangling descriptor at the next preemption.
+ * the area half registered: those that come from outside. Signals that an
+ * instruction or a system call of the thread itself raises kill the process if
+ * they are masked; a sandbox sends SIGSYS for rseq(2) and expects its handler to
+ * run. rseq_cs is cleared first: the kernel would follow a dangling descriptor
+ * at the next preemption.
  */
+#define SIGNAL_BIT(signo) ((uint64_t)1 << ((signo) - 1))
+#define SYNCHRONOUS                                                          \
+	(SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGBUS) |     \
+	 SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGSYS))
+
 static long
 register_masked(struct pcm_rseq_area *area, uint32_t nbytes)
 {
-	uint64_t all = ~(uint64_t)0, old;
+	uint64_t all = ~SYNCHRONOUS, old;
 	long ret;
 
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK_NR, &all, &old,
 		     KERNEL_SIGSET_BYTES);
 	*(volatile uint64_t *)&area->rseq_cs = 0;
+	self.registering = true;
 	ret = pcm_syscall4(SYS_rseq, area, nbytes, 0, PCM_RSEQ_SIG);
+	self.registering = false;
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK_NR, &old, NULL,
 		     KERNEL_SIGSET_BYTES);
 	return ret;
@@ -304,8 +317,8 @@ arm_slow(struct pcm_rseq_area *area)
 	if (self.was_armed ? !registered :
 	    atomic_load_explicit(&pcm_clone_tls_used, memory_order_relaxed))
 		self.lost = true;
-	if (self.state == PCM_RSEQ_THREAD_DENIED)
-		return disarm(PCM_RSEQ_THREAD_DENIED);
+	if (self.state == PCM_RSEQ_THREAD_DENIED || self.registering)
+		return disarm(self.state);
 	if (self.skip > 0) {
 		self.skip--;
 		return disarm(self.state);
