@@ -16,6 +16,7 @@
 #include "percpu.h"
 #include "shard.h"
 #include "size_class.h"
+#include "slow.h"
 
 /*
  * What nobody needs to ask for: blocks of at most 8 bytes are aligned to 8, all
@@ -48,21 +49,30 @@ pcm_block_free_fast(void *p)
 }
 
 /*
- * pcm_block_alloc_unarmed(), pcm_block_free_unarmed() - what is tried next when
- * the above have failed: the fast path of threads that will never have rseq.
+ * pcm_block_alloc_next(), pcm_block_free_next() - what is tried next when the
+ * above have failed: the fast path of threads that will never have rseq, and that
+ * of all the others while the first one is cut off (pulse.h).
  */
 static inline bool
-pcm_block_alloc_unarmed(size_t nbytes, void **p)
+pcm_block_alloc_next(size_t nbytes, void **p)
 {
-	return pcm_rseq_armed == NULL && nbytes <= PCM_SMALL_MAX &&
-		pcm_shard_pop_fast(pcm_size_class_of(nbytes), p);
+	if (nbytes > PCM_SMALL_MAX || pcm_slow_due())
+		return false;
+	if (pcm_rseq_armed == NULL)
+		return pcm_shard_pop_fast(pcm_size_class_of(nbytes), p);
+	return atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
+		pcm_percpu_pop_slow(pcm_size_class_of(nbytes), p);
 }
 
 static inline bool
-pcm_block_free_unarmed(void *p)
+pcm_block_free_next(void *p)
 {
-	return pcm_rseq_armed == NULL &&
-		pcm_shard_push_fast(pcm_pagemap_class(p), p);
+	if (pcm_slow_due())
+		return false;
+	if (pcm_rseq_armed == NULL)
+		return pcm_shard_push_fast(pcm_pagemap_class(p), p);
+	return atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
+		pcm_percpu_push_slow(pcm_pagemap_class(p), p);
 }
 
 /*

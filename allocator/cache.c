@@ -24,10 +24,15 @@
 
 static atomic_uint visits[PCM_NCLASSES];
 
+/* Has the class no magazines, or not yet? */
 static bool
 slow_start(unsigned class)
 {
-	return pcm_size_class[class].size > SLOW_START_SIZE &&
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+
+	if (PCM_UNLIKELY(sc->nslots == 0))
+		return true;
+	return sc->size > SLOW_START_SIZE &&
 		atomic_load_explicit(&visits[class], memory_order_relaxed) <
 			SLOW_START_VISITS;
 }
@@ -150,6 +155,12 @@ static void
 drain_one(unsigned class, void **mag)
 {
 	pcm_mag_delete(pcm_depot_flush(class, mag));
+}
+
+void
+pcm_cache_drain_idle(void)
+{
+	pcm_percpu_drain_idle(drain_one);
 }
 
 void

@@ -25,4 +25,7 @@ void pcm_cache_free(unsigned class, void *p);
 /* Sends everything that the caches hold to its spans, and free spans back. */
 void pcm_cache_drain(void);
 
+/* The same for magazines that were not used since the last call. */
+void pcm_cache_drain_idle(void);
+
 #endif

@@ -8,6 +8,7 @@
 #define PCM_CONF_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct pcm_conf {
 	int rseq;  /* 0 off, 1 auto */
@@ -15,7 +16,14 @@ struct pcm_conf {
 	int fence; /* 0 off, 1 auto */
 	int thp;   /* enum pcm_thp */
 	int stats; /* 0 off, 1 at exit */
+	int background; /* 0 false, 1 true */
+
+	/* Bytes; the words stand for PCM_CONF_NONE and PCM_CONF_AUTO. */
+	size_t limit, hard_limit, cache;
 };
+
+#define PCM_CONF_AUTO ((size_t)0)
+#define PCM_CONF_NONE SIZE_MAX
 
 extern struct pcm_conf pcm_conf;
 

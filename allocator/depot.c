@@ -6,9 +6,13 @@
  */
 #include "depot.h"
 
+#include <stdatomic.h>
+
 #include "central.h"
+#include "limit.h"
 #include "lock.h"
 #include "percpu.h"
+#include "pulse.h"
 #include "size_class.h"
 
 /* A class may keep this many bytes, or MIN_FULL magazines if that is more. */
@@ -29,6 +33,18 @@ static struct depot {
 	size_t nobjs;	/* in the full ones */
 } PCM_LINE_ALIGNED depots[PCM_NCLASSES];
 
+static size_t max_bytes = MAX_BYTES; /* of a class */
+static unsigned min_full = MIN_FULL;
+
+void
+pcm_depot_budget(size_t nbytes)
+{
+	if (nbytes / PCM_NCLASSES >= MAX_BYTES)
+		return;
+	max_bytes = nbytes / PCM_NCLASSES;
+	min_full = 0;
+}
+
 void
 pcm_depot_init(void)
 {
@@ -36,10 +52,11 @@ pcm_depot_init(void)
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		const struct pcm_size_class *sc = &pcm_size_class[c];
-		size_t n = MAX_BYTES / ((size_t)sc->size * sc->nslots);
+		size_t full = (size_t)sc->size * sc->nslots;
+		size_t n = full == 0 ? 0 : max_bytes / full;
 
 		depots[c].lock.rank = PCM_RANK_DEPOT;
-		depots[c].max = n > MIN_FULL ? (unsigned)n : MIN_FULL;
+		depots[c].max = n > min_full ? (unsigned)n : min_full;
 		depots[c].full.head = depots[c].empty.head = PCM_MAG_NONE;
 	}
 }
@@ -70,12 +87,39 @@ count(unsigned class, void **mag)
 	return pcm_mag_count(mag, pcm_size_class[class].nslots);
 }
 
+/*
+ * What all depots hold. Objects in depots keep their spans alive, so many classes
+ * that are full of objects from an earlier phase would cost a multiple of that:
+ * bounded by a part of the heap. Relaxed; a sum in passing will do.
+ */
+#define ALL_MIN ((size_t)8 << 20)
+#define ALL_DIVISOR 16u
+
+static atomic_size_t in_all;
+
+static void
+add_to_all(unsigned class, ptrdiff_t n)
+{
+	atomic_fetch_add_explicit(&in_all,
+				  (size_t)n * pcm_size_class[class].size,
+				  memory_order_relaxed);
+}
+
+static bool
+enough_in_all(void)
+{
+	size_t now = atomic_load_explicit(&in_all, memory_order_relaxed);
+
+	return now > ALL_MIN && now - ALL_MIN > pcm_limit_held() / ALL_DIVISOR;
+}
+
 static void **
 pop_full_locked(struct depot *depot, unsigned class)
 {
 	void **mag = pop(&depot->full);
 
 	depot->nobjs -= count(class, mag);
+	add_to_all(class, -(ptrdiff_t)count(class, mag));
 	if (depot->full.n < depot->low)
 		depot->low = depot->full.n;
 	return mag;
@@ -85,10 +129,12 @@ pop_full_locked(struct depot *depot, unsigned class)
 static bool
 push_full_locked(struct depot *depot, unsigned class, void **mag)
 {
-	if (depot->full.n >= depot->max)
+	if (depot->full.n >= depot->max || enough_in_all() ||
+	    atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
 	push(&depot->full, mag);
 	depot->nobjs += count(class, mag);
+	add_to_all(class, (ptrdiff_t)count(class, mag));
 	return true;
 }
 
@@ -116,6 +162,7 @@ pcm_depot_get_full(unsigned class, void **empty)
 		empty = PCM_MAG_NONE;
 	}
 	pcm_unlock(&depot->lock);
+	pcm_pulse_cached(0, false);
 	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE)
 		pcm_mag_delete(empty);
 	return mag;
@@ -127,6 +174,9 @@ pcm_depot_get_empty(unsigned class, void **full)
 	struct depot *depot = &depots[class];
 	void **mag = PCM_MAG_NONE;
 
+	if (full != PCM_MAG_NONE)
+		pcm_pulse_cached(count(class, full) *
+				 (size_t)pcm_size_class[class].size, true);
 	pcm_lock(&depot->lock);
 	if (full == PCM_MAG_NONE || push_full_locked(depot, class, full)) {
 		full = PCM_MAG_NONE;

@@ -14,6 +14,9 @@
 
 void pcm_depot_init(void);
 
+/* Bytes that all depots together may keep; before pcm_depot_init(). */
+void pcm_depot_budget(size_t nbytes);
+
 /*
  * pcm_depot_get_full() - a magazine that is not empty, or PCM_MAG_NONE.
  *

@@ -12,9 +12,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "background.h"
 #include "central.h"
 #include "compiler.h"
 #include "depot.h"
+#include "limit.h"
 #include "lock.h"
 #include "magazine.h"
 #include "mapping.h"
@@ -76,6 +78,8 @@ static void
 child(void)
 {
 	pcm_rseq_thread_forked();
+	pcm_limit_fork_child();
+	pcm_background_fork_child();
 	if (!pcm_lock_passes)
 		return;
 	begin_release();

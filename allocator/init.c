@@ -8,7 +8,9 @@
 
 #include "central.h"
 #include "conf.h"
+#include "cgroup.h"
 #include "depot.h"
+#include "limit.h"
 #include "meta.h"
 #include "percpu.h"
 #include "raw_syscall.h"
@@ -33,6 +35,38 @@ choose_nshards(void)
 	return n > PCM_NSHARDS_MAX ? PCM_NSHARDS_MAX : n;
 }
 
+/*
+ * The budget: what all caches together may hold. CACHE_AUTO is enough for
+ * magazines of full size on 32 CPUs. A quarter is the depots'.
+ */
+#define CACHE_AUTO ((size_t)384 << 20)
+
+/* A control group is asked only where it would make a difference. */
+#define MANY_CPUS 32u
+
+static unsigned
+ncaches(void)
+{
+	unsigned n = pcm_sys_ncpus();
+	struct pcm_cgroup group;
+
+	if (n <= MANY_CPUS && pcm_conf.cache == PCM_CONF_AUTO)
+		return n;
+	pcm_cgroup_read(&group, "/proc/self/cgroup", "/sys/fs/cgroup");
+	return group.ncpus < n ? group.ncpus : n;
+}
+
+/* Bytes in a magazine, so that the caches stay within the budget. */
+static size_t
+magazine_bytes(void)
+{
+	size_t budget = pcm_conf.cache == PCM_CONF_AUTO ? CACHE_AUTO :
+							  pcm_conf.cache;
+
+	pcm_depot_budget(budget / 4);
+	return budget / 4 * 3 / ncaches() / (PCM_NWORDS * PCM_NCLASSES);
+}
+
 static void
 set_up(void)
 {
@@ -42,7 +76,8 @@ set_up(void)
 	pcm_conf_read();
 	if (pcm_conf.stats != 0)
 		pcm_stats_at_exit();
-	pcm_size_class_init();
+	pcm_limit_init(pcm_conf.limit, pcm_conf.hard_limit);
+	pcm_size_class_init(magazine_bytes());
 	pcm_central_init();
 	pcm_depot_init();
 	pcm_sys_thp = (enum pcm_thp)pcm_conf.thp;

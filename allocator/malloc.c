@@ -21,7 +21,7 @@ alloc_slow(size_t nbytes, bool *zeroed)
 {
 	void *p;
 
-	if (pcm_block_alloc_unarmed(nbytes, &p))
+	if (pcm_block_alloc_next(nbytes, &p))
 		return p;
 	p = pcm_block_alloc(nbytes, PCM_ANY_ALIGN, zeroed);
 	if (PCM_UNLIKELY(p == NULL))
@@ -32,7 +32,7 @@ alloc_slow(size_t nbytes, bool *zeroed)
 static PCM_NOINLINE void
 free_slow(void *p)
 {
-	if (!pcm_block_free_unarmed(p))
+	if (!pcm_block_free_next(p))
 		pcm_block_release(p);
 }
 
@@ -149,6 +149,19 @@ fits_well(size_t nbytes, size_t size)
 	return nbytes <= size && (nbytes >= size / 2 || size <= SHRINK_MIN);
 }
 
+/*
+ * A small block that stays, told by its class alone: the span's descriptor would
+ * be a cache miss.
+ */
+static bool
+fits_class(const void *p, size_t nbytes)
+{
+	unsigned class = pcm_pagemap_class(p);
+
+	return class != 0 && nbytes != 0 &&
+		fits_well(nbytes, pcm_size_class[class].size);
+}
+
 /* Shrinking must not fail: if there is no smaller block, stay. */
 static void *
 shrink(void *p, size_t nbytes, size_t size)
@@ -162,7 +175,8 @@ shrink(void *p, size_t nbytes, size_t size)
 
 /*
  * realloc() - p's contents in a block of at least nbytes. realloc(NULL, n) is
- * malloc(n). On failure p is untouched.
+ * malloc(n). On failure p is untouched. A p that is no block is noticed unless it
+ * lies among small blocks and nbytes fits there.
  */
 PCM_EXPORT void *
 realloc(void *p, size_t nbytes)
@@ -172,6 +186,8 @@ realloc(void *p, size_t nbytes)
 
 	if (p == NULL)
 		return malloc(nbytes);
+	if (fits_class(p, nbytes))
+		return p;
 	size = pcm_block_size("realloc", p);
 	if (nbytes == 0) {
 		free(p);

@@ -20,10 +20,23 @@ power_of_two(size_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
+/* Small blocks: from the CPU's cache of a class that is aligned. */
+static bool
+alloc_fast(size_t align, size_t nbytes, void **p)
+{
+	unsigned class = pcm_size_class_of_aligned(nbytes, align);
+
+	return class != 0 && pcm_percpu_pop_fast(class, p);
+}
+
 /* NULL if there is no memory, or no such alignment in the address space. */
 static void *
 alloc(size_t align, size_t nbytes)
 {
+	void *p;
+
+	if (alloc_fast(align, nbytes == 0 ? 1 : nbytes, &p))
+		return p;
 	if (align > PTRDIFF_MAX / 2)
 		return NULL;
 	return pcm_block_alloc(nbytes, align, NULL);

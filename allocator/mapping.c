@@ -7,8 +7,10 @@
 #include "mapping.h"
 
 #include "compiler.h"
+#include "limit.h"
 #include "lock.h"
 #include "pagemap.h"
+#include "pulse.h"
 #include "reclaim.h"
 #include "span.h"
 #include "sys.h"
@@ -63,6 +65,7 @@ unmap(struct pcm_span *span)
 {
 	pcm_pagemap_set_span(span->start, 1, NULL);
 	pcm_sys_unmap(span->start, span->nbytes);
+	pcm_limit_give(span->nbytes);
 	pcm_span_delete(span);
 }
 
@@ -95,9 +98,17 @@ move(struct pcm_span *span, size_t nbytes)
 static bool
 resize(struct pcm_span *span, size_t nbytes)
 {
-	if (!pcm_sys_resize(span->start, span->nbytes, nbytes) &&
-	    !move(span, nbytes))
+	size_t more = nbytes > span->nbytes ? nbytes - span->nbytes : 0;
+
+	if (more > 0 && !pcm_limit_take(more))
 		return false;
+	if (!pcm_sys_resize(span->start, span->nbytes, nbytes) &&
+	    !move(span, nbytes)) {
+		pcm_limit_give(more);
+		return false;
+	}
+	if (nbytes < span->nbytes)
+		pcm_limit_give(span->nbytes - nbytes);
 	span->nbytes = nbytes;
 	return true;
 }
@@ -153,11 +164,15 @@ from_system(size_t nbytes, size_t align)
 	struct pcm_span *span;
 	char *p;
 
+	if (!pcm_limit_take(nbytes))
+		return NULL;
 	do
 		p = pcm_sys_map(nbytes, align);
 	while (p == NULL && pcm_reclaim());
-	if (p == NULL)
+	if (p == NULL) {
+		pcm_limit_give(nbytes);
 		return NULL;
+	}
 	if (pcm_pagemap_prepare(p, 1)) {
 		pcm_sys_advise(p, nbytes, false);
 		span = pcm_span_new_block(PCM_SPAN_MAPPING, p, nbytes);
@@ -165,6 +180,7 @@ from_system(size_t nbytes, size_t align)
 			return span;
 	}
 	pcm_sys_unmap(p, nbytes);
+	pcm_limit_give(nbytes);
 	return NULL;
 }
 
@@ -200,6 +216,7 @@ void
 pcm_mapping_free(struct pcm_span *span)
 {
 	size_t max = pcm_sys_limited() ? CACHE_MAX_LIMITED : CACHE_MAX_BYTES;
+	size_t cached;
 	bool keep;
 
 	span->kind = PCM_SPAN_CACHED; /* a second free will meet this */
@@ -207,11 +224,15 @@ pcm_mapping_free(struct pcm_span *span)
 	pcm_lock(&maps.lock);
 	list_remove(&maps.in_use, span);
 	keep = maps.cache.n < CACHE_MAX_COUNT &&
+		!atomic_load_explicit(&pcm_limit_near, memory_order_relaxed) &&
 		maps.cache.nbytes + span->nbytes <= max;
 	if (keep)
 		list_add(&maps.cache, span);
+	cached = maps.cache.nbytes;
 	pcm_unlock(&maps.lock);
-	if (!keep)
+	if (keep)
+		pcm_pulse_freed(cached, 0);
+	else
 		unmap(span);
 }
 
@@ -272,18 +293,30 @@ pcm_mapping_cache_release(size_t nbytes)
 	return release(nbytes, 0, 0);
 }
 
-void
+size_t
 pcm_mapping_decay(void)
 {
 	uint64_t now = pcm_sys_now();
 	struct pcm_span *s;
+	size_t done = release(SIZE_MAX, now, CACHE_AGE_MS);
 
-	release(SIZE_MAX, now, CACHE_AGE_MS);
 	pcm_lock(&maps.lock);
 	for (s = maps.cache.first; s != NULL && s->stamp == NOT_STAMPED;
 	     s = s->next)
 		s->stamp = now;
 	pcm_unlock(&maps.lock);
+	return done;
+}
+
+size_t
+pcm_mapping_cached(void)
+{
+	size_t nbytes;
+
+	pcm_lock(&maps.lock);
+	nbytes = maps.cache.nbytes;
+	pcm_unlock(&maps.lock);
+	return nbytes;
 }
 
 bool

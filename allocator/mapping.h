@@ -43,7 +43,10 @@ void *pcm_mapping_resize(struct pcm_span *span, size_t nbytes);
 size_t pcm_mapping_cache_release(size_t nbytes);
 
 /* Unmaps what was kept unused for longer than a second. */
-void pcm_mapping_decay(void);
+size_t pcm_mapping_decay(void);
+
+/* Bytes of kept mappings. */
+size_t pcm_mapping_cached(void);
 
 /*
  * Does p lie in a block that is in use? For diagnostics: looks at all, and does

@@ -92,7 +92,7 @@ new_slow(size_t nbytes, size_t align)
 {
 	void *p;
 
-	if (align <= PCM_ANY_ALIGN && pcm_block_alloc_unarmed(nbytes, &p))
+	if (align <= PCM_ANY_ALIGN && pcm_block_alloc_next(nbytes, &p))
 		return p;
 	while ((p = pcm_block_alloc(nbytes, align, NULL)) == NULL) {
 		new_handler handler = current_handler();
@@ -207,7 +207,7 @@ PCM_EXPORT void pcm_delete(void *p) __asm__(DELETE);
 PCM_EXPORT void
 pcm_delete(void *p)
 {
-	if (!pcm_block_free_fast(p) && !pcm_block_free_unarmed(p))
+	if (!pcm_block_free_fast(p) && !pcm_block_free_next(p))
 		pcm_block_release(p);
 }
 

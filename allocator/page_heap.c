@@ -1,7 +1,8 @@
 /*
  * page_heap.c - hugepages by their longest free run; growing and releasing.
  *
- *	list[k] = the hugepages with longest = k, 1 <= k <= 256
+ *	list[k] = the hugepages with longest = k, 1 <= k <= 256; those whose free
+ *		  pages are all cold behind the others
  *	nonempty: bit k set iff list[k] is not empty
  *	npages_free = sum of nfree, npages_cold = sum of ncold, over all hugepages
  *	hugepages with longest = 0 are on no list
@@ -10,9 +11,11 @@
 
 #include "compiler.h"
 #include "hugepage.h"
+#include "limit.h"
 #include "lock.h"
 #include "meta.h"
 #include "pagemap.h"
+#include "pulse.h"
 #include "reclaim.h"
 
 #define NLISTS (PCM_HUGE_NPAGES + 1)
@@ -33,7 +36,7 @@
 
 static struct {
 	struct pcm_lock lock;
-	struct pcm_hugepage *list[NLISTS];
+	struct pcm_hugepage *list[NLISTS], *tail[NLISTS];
 	uint64_t nonempty[(NLISTS + 63) / 64];
 	size_t nhuge;
 	size_t nwhole; /* length of list[256] */
@@ -68,10 +71,19 @@ list_remove(struct pcm_hugepage *huge)
 		heap.list[k] = huge->next;
 	if (huge->next != NULL)
 		huge->next->prev = huge->prev;
+	else
+		heap.tail[k] = huge->prev;
 	if (heap.list[k] == NULL)
 		heap.nonempty[k / 64] &= ~((uint64_t)1 << (k % 64));
 }
 
+static bool
+all_cold(const struct pcm_hugepage *huge)
+{
+	return huge->nfree == huge->ncold;
+}
+
+/* Warm ones first: what has memory is used, and found to be released. */
 static void
 list_add(struct pcm_hugepage *huge)
 {
@@ -80,11 +92,16 @@ list_add(struct pcm_hugepage *huge)
 	if (k == 0)
 		return;
 	heap.nwhole += k == PCM_HUGE_NPAGES;
-	huge->prev = NULL;
-	huge->next = heap.list[k];
+	huge->prev = all_cold(huge) ? heap.tail[k] : NULL;
+	huge->next = all_cold(huge) ? NULL : heap.list[k];
+	if (huge->prev != NULL)
+		huge->prev->next = huge;
+	else
+		heap.list[k] = huge;
 	if (huge->next != NULL)
 		huge->next->prev = huge;
-	heap.list[k] = huge;
+	else
+		heap.tail[k] = huge;
 	heap.nonempty[k / 64] |= (uint64_t)1 << (k % 64);
 }
 
@@ -204,6 +221,22 @@ grow(void)
 	return i > 0;
 }
 
+/*
+ * The limit forbids what was taken: it goes back, all of it without memory. The
+ * limit has been told of the cold pages already.
+ */
+static PCM_COLD void
+give_up(struct pcm_hugepage *huge, struct pcm_run run, unsigned ncold)
+{
+	char *p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
+	bool cold = pcm_sys_release(p, (size_t)run.npages << PCM_PAGE_SHIFT);
+
+	pcm_lock(&heap.lock);
+	give_locked(huge, run, cold);
+	pcm_unlock(&heap.lock);
+	pcm_limit_give((size_t)(run.npages - ncold) << PCM_PAGE_SHIFT);
+}
+
 char *
 pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 {
@@ -221,6 +254,10 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 	}
 	ncold = take_locked(huge, run);
 	pcm_unlock(&heap.lock);
+	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
+		give_up(huge, run, ncold);
+		return NULL;
+	}
 	p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
 	if (zeroed != NULL)
 		*zeroed = ncold == npages;
@@ -247,12 +284,19 @@ pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
 
+	size_t warm, used;
 	bool too_many;
 
 	pcm_lock(&heap.lock);
 	give_locked(huge, run_of(huge, p, npages), false);
 	too_many = heap.nwhole > LIMITED_KEEP;
+	warm = warm_locked();
+	used = used_locked();
 	pcm_unlock(&heap.lock);
+	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, used << PCM_PAGE_SHIFT);
+	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_limit_near,
+					      memory_order_relaxed)))
+		pcm_page_heap_release(npages << PCM_PAGE_SHIFT);
 	if (PCM_UNLIKELY(too_many) && pcm_sys_limited())
 		pcm_page_heap_unmap(LIMITED_KEEP);
 }
@@ -262,6 +306,7 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
 	struct pcm_run run = run_of(huge, p, npages);
+	unsigned ncold = 0;
 	bool done;
 
 	run.first += run.npages;
@@ -269,8 +314,12 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	pcm_lock(&heap.lock);
 	done = pcm_hugepage_is_free(huge, run);
 	if (done)
-		take_locked(huge, run);
+		ncold = take_locked(huge, run);
 	pcm_unlock(&heap.lock);
+	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
+		give_up(huge, run, ncold);
+		return false;
+	}
 	return done;
 }
 
@@ -307,9 +356,12 @@ release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
 	cold = pcm_sys_release(p, nbytes);
 	pcm_lock(&heap.lock);
 	give_locked(huge, run, cold);
-	if (!cold)
+	if (!cold) {
 		huge->refused = heap.releases;
-	return cold ? nbytes : 0;
+		return 0;
+	}
+	pcm_limit_give(nbytes);
+	return nbytes;
 }
 
 /* A run that can be given back, of the hugepages with most room first. */
@@ -320,9 +372,9 @@ find_warm_locked(struct pcm_hugepage **found, struct pcm_run *run)
 	unsigned k, from;
 
 	for (k = PCM_HUGE_NPAGES; k >= 1; k--) {
-		for (huge = heap.list[k]; huge != NULL; huge = huge->next) {
-			if (huge->nfree == huge->ncold ||
-			    huge->refused == heap.releases)
+		for (huge = heap.list[k]; huge != NULL && !all_cold(huge);
+		     huge = huge->next) {
+			if (huge->refused == heap.releases)
 				continue;
 			for (from = 0;
 			     pcm_hugepage_next_warm(huge, from, run);
@@ -371,6 +423,8 @@ pcm_page_heap_unmap(size_t keep)
 		if (huge == NULL)
 			return done;
 		pcm_pagemap_set_hugepage(huge->base, NULL);
+		pcm_limit_give((size_t)(PCM_HUGE_NPAGES - huge->ncold)
+			       << PCM_PAGE_SHIFT);
 		if (pcm_sys_unmap(huge->base, PCM_HUGEPAGE))
 			done += PCM_HUGEPAGE;
 		pcm_meta_free(huge, sizeof(*huge));
@@ -379,19 +433,25 @@ pcm_page_heap_unmap(size_t keep)
 
 /*
  * What was free and warm all the time since the last call was not needed: half
- * of it goes, and the rest with later calls.
+ * of it goes, and the rest with later calls. Not less than DECAY_MIN, not more
+ * than DECAY_MAX: the thread that makes the tick waits some 0.1 ms a MiB.
  */
-void
+#define DECAY_MIN ((size_t)4 << 20)
+#define DECAY_MAX ((size_t)128 << 20)
+
+size_t
 pcm_page_heap_decay(void)
 {
-	size_t idle;
+	size_t idle, nbytes;
 
 	pcm_lock(&heap.lock);
-	idle = heap.low_warm;
+	idle = heap.low_warm << PCM_PAGE_SHIFT;
 	heap.low_warm = warm_locked();
 	pcm_unlock(&heap.lock);
-	if (idle > 0)
-		pcm_page_heap_release((idle + 1) / 2 << PCM_PAGE_SHIFT);
+	nbytes = idle / 2 < DECAY_MAX ? idle / 2 : DECAY_MAX;
+	if (nbytes < DECAY_MIN)
+		nbytes = idle < DECAY_MIN ? idle : DECAY_MIN;
+	return nbytes == 0 ? 0 : pcm_page_heap_release(nbytes);
 }
 
 void

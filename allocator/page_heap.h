@@ -47,8 +47,8 @@ size_t pcm_page_heap_release(size_t nbytes);
  */
 size_t pcm_page_heap_unmap(size_t keep);
 
-/* Called about every tick_ms: releases part of what was not needed lately. */
-void pcm_page_heap_decay(void);
+/* At every tick: releases part of what was not needed lately. Returns bytes. */
+size_t pcm_page_heap_decay(void);
 
 struct pcm_page_heap_stats {
 	size_t mapped;	  /* bytes of hugepages */

@@ -111,18 +111,17 @@ pcm_pagemap_prepare(const void *p, size_t nbytes)
 	return true;
 }
 
+/* Never crosses a leaf: runs of more than a page lie within a hugepage. */
 void
 pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)
 {
-	const char *at = p;
+	struct pcm_span **entry = &leaf_of(p)->span[page_index(p)];
 	size_t i;
 
-	for (i = 0; i < npages; i++, at += PCM_PAGE)
-		__atomic_store_n(&leaf_of(at)->span[page_index(at)], span,
-				 __ATOMIC_RELAXED);
+	for (i = 0; i < npages; i++)
+		__atomic_store_n(&entry[i], span, __ATOMIC_RELAXED);
 }
 
-/* Never crosses a leaf: small objects' spans lie within a hugepage. */
 void
 pcm_pagemap_set_class(const void *p, size_t npages, unsigned class)
 {

@@ -97,6 +97,7 @@ bool pcm_pagemap_prepare(const void *p, size_t nbytes);
 struct pcm_pagemap_leaf *pcm_pagemap_leaf_new(void);
 void pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf);
 
+/* All within one leaf. */
 void pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span);
 void pcm_pagemap_set_class(const void *p, size_t npages, unsigned class);
 

@@ -54,12 +54,14 @@ span_pages(uint32_t size)
 }
 
 static uint8_t
-slots(uint32_t size)
+slots(uint32_t size, size_t magazine_bytes)
 {
-	uint32_t n = MAGAZINE_BYTES / size;
+	size_t most = magazine_bytes < MAGAZINE_BYTES ? magazine_bytes :
+							MAGAZINE_BYTES;
+	uint32_t n = (uint32_t)(most / size);
 
 	if (n < 1)
-		return 1;
+		return most == MAGAZINE_BYTES;
 	return (uint8_t)(n > NSLOTS_MAX ? NSLOTS_MAX : n);
 }
 
@@ -77,7 +79,7 @@ fill_table(uint8_t *table, size_t nentries, unsigned shift)
 }
 
 void
-pcm_size_class_init(void)
+pcm_size_class_init(size_t magazine_bytes)
 {
 	unsigned c;
 
@@ -88,7 +90,7 @@ pcm_size_class_init(void)
 		sc->npages = span_pages(sc->size);
 		sc->nobjs = (uint16_t)(((uint32_t)sc->npages
 					<< PCM_PAGE_SHIFT) / sc->size);
-		sc->nslots = slots(sc->size);
+		sc->nslots = slots(sc->size, magazine_bytes);
 		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
 					     1) / sc->size);
 	}

@@ -26,15 +26,20 @@ struct pcm_size_class {
 	uint32_t reciprocal; /* pcm_size_class_index() */
 	uint16_t npages;     /* logical pages of a span */
 	uint16_t nobjs;	     /* blocks in a span */
-	uint8_t nslots;	     /* of a magazine */
+	uint8_t nslots;	     /* of a magazine; 0: the class has none */
 };
 
 extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];
 extern PCM_HIDDEN uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
 extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 
-/* Fills the tables; before that every lookup gives class 0. */
-void pcm_size_class_init(void);
+/*
+ * Fills the tables; before that every lookup gives class 0.
+ *
+ * magazine_bytes	what a magazine may hold at most; if that is less than what
+ *			it would be anyway, larger classes get none
+ */
+void pcm_size_class_init(size_t magazine_bytes);
 
 /* Class of n <= PCM_SMALL_MAX bytes. */
 PCM_ALWAYS_INLINE unsigned

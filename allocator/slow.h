@@ -13,8 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "background.h"
 #include "compiler.h"
 #include "percpu.h"
+#include "pulse.h"
 #include "raw_syscall.h"
 
 struct pcm_slow_thread {
@@ -24,6 +26,7 @@ struct pcm_slow_thread {
 	 */
 	volatile int32_t inside;
 	uint32_t visits; /* since the last look at the clock */
+	uint32_t ops;	 /* since the last visit, while the fast path is cut */
 };
 
 extern PCM_HIDDEN PCM_TLS struct pcm_slow_thread pcm_slow_thread;
@@ -77,8 +80,24 @@ pcm_slow_enter(void)
 static inline void
 pcm_slow_leave(void)
 {
+	pcm_pulse_leave();
 	atomic_signal_fence(memory_order_seq_cst);
 	pcm_slow_thread.inside = 0;
+	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_background_due,
+					      memory_order_relaxed)))
+		pcm_background_call();
+}
+
+/*
+ * pcm_slow_due() - an operation comes by because the fast path is cut off: is it
+ * time for a visit?
+ */
+static inline bool
+pcm_slow_due(void)
+{
+	return PCM_UNLIKELY(atomic_load_explicit(&pcm_percpu_cut,
+						 memory_order_relaxed)) &&
+		++pcm_slow_thread.ops >= PCM_PULSE_OPS;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
@@ -164,8 +165,32 @@ pcm_sys_now(void)
 {
 	struct timespec ts = { 0, 0 };
 
-	pcm_syscall2(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, &ts);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts); /* vDSO: no system call */
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* /proc/self/statm: size, resident, ... in pages. */
+size_t
+pcm_sys_resident(void)
+{
+	long fd = pcm_syscall4(SYS_openat, AT_FDCWD, "/proc/self/statm",
+			       O_RDONLY | O_CLOEXEC, 0);
+	char text[128], *s = text;
+	size_t npages = 0;
+	long n;
+
+	if (pcm_syscall_failed(fd))
+		return 0;
+	n = pcm_syscall3(SYS_read, fd, text, sizeof(text) - 1);
+	pcm_syscall1(SYS_close, fd);
+	text[pcm_syscall_failed(n) ? 0 : n] = '\0';
+	while (*s != '\0' && *s != ' ')
+		s++;
+	while (*s == ' ')
+		s++;
+	for (; *s >= '0' && *s <= '9'; s++)
+		npages = npages * 10 + (size_t)(*s - '0');
+	return npages * pcm_sys_page;
 }
 
 /* Fills in the mask; returns its bytes, a negative errno otherwise. */

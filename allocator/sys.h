@@ -74,6 +74,9 @@ void pcm_sys_ask_huge(void *p, size_t nbytes);
 /* Milliseconds of the coarse monotonic clock. */
 uint64_t pcm_sys_now(void);
 
+/* Resident bytes of the process; 0 if /proc does not tell. */
+size_t pcm_sys_resident(void);
+
 /* CPUs this process may run on now; at least 1. */
 unsigned pcm_sys_ncpus(void);
 

@@ -10,6 +10,10 @@
  * a store-release; sections load the entry and then what it leads to (an
  * address dependency). Taking back is a store and a fence: the fence is
  * membarrier's, see rseq_fence.h.
+ *
+ * There are two tables: one for the fast path, which is all 0 while it is cut
+ * off, and one for the rest. Nobody owns a slab because the fast path is cut off:
+ * a section that began before may still commit to it.
  */
 #include "percpu.h"
 
@@ -28,6 +32,8 @@
 const struct pcm_slab pcm_slab_dummy = { .word = { ALL_NONE, ALL_NONE } };
 
 pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
+pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
+atomic_bool pcm_percpu_cut;
 uint8_t pcm_percpu_nslots[PCM_NSTACKS];
 
 enum state {
@@ -59,7 +65,10 @@ pcm_percpu_alloc(size_t nbytes, size_t align)
 	return memory_alloc(nbytes, align);
 }
 
-/* The table's entries are read by assembly: write them as one access. */
+/*
+ * The tables' entries are read by assembly: write them as one access. Under
+ * stop_lock, as is pcm_percpu_cut.
+ */
 static void
 table_set(uint32_t index, const struct pcm_slab *slab)
 {
@@ -67,6 +76,9 @@ table_set(uint32_t index, const struct pcm_slab *slab)
 		(pcm_rseq_distance)((uintptr_t)slab -
 				    (uintptr_t)&pcm_slab_dummy);
 
+	__atomic_store_n(&pcm_slab_distance_slow[index], d, __ATOMIC_RELEASE);
+	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed))
+		d = 0;
 	__atomic_store_n(&pcm_slab_distance[index], d, __ATOMIC_RELEASE);
 }
 
@@ -149,7 +161,7 @@ pcm_percpu_pop(unsigned stack, void **obj)
 {
 	if (!on_cpu())
 		return pcm_shard_pop(stack, obj);
-	return pcm_percpu_pop_fast(stack, obj);
+	return pcm_percpu_pop_slow(stack, obj);
 }
 
 bool
@@ -157,7 +169,7 @@ pcm_percpu_push(unsigned stack, void *obj)
 {
 	if (!on_cpu())
 		return pcm_shard_push(stack, obj);
-	return pcm_percpu_push_fast(stack, obj);
+	return pcm_percpu_push_slow(stack, obj);
 }
 
 void **
@@ -171,7 +183,8 @@ pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 		struct pcm_rseq_area *area = pcm_rseq_armed;
 
 		if (area != NULL &&
-		    pcm_rseq_exchange(area, word, pcm_slab_distance, top, &old))
+		    pcm_rseq_exchange(area, word, pcm_slab_distance_slow, top,
+				      &old))
 			return old;
 	}
 	return pcm_shard_exchange(which, stack, top);
@@ -206,6 +219,23 @@ put_all_back(void)
 		table_set(s->index, s);
 		set_state(s->index, LIVE);
 	}
+}
+
+/* A slab that is not LIVE now follows pcm_percpu_cut when it is again. */
+void
+pcm_percpu_cut_fast_path(bool cut)
+{
+	struct pcm_slab *s;
+
+	if (!pcm_trylock(&stop_lock))
+		return;
+	atomic_store_explicit(&pcm_percpu_cut, cut, memory_order_relaxed);
+	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
+	     s = s->next)
+		if (atomic_load_explicit(&states[s->index],
+					 memory_order_relaxed) == LIVE)
+			table_set(s->index, s);
+	pcm_unlock(&stop_lock);
 }
 
 /* Under stop_lock. True: the slabs are out, and nobody is in a section. */
@@ -289,6 +319,56 @@ pcm_percpu_drain(void (*take)(unsigned stack, void **top))
 	pcm_shard_drain(take);
 }
 
+/* Magazines on their way out, by stack. */
+struct outgoing {
+	void **list[PCM_NSTACKS];
+};
+
+static void
+take_idle_out(struct pcm_slab *slab, struct outgoing *out)
+{
+	unsigned w, stack;
+
+	for (w = 0; w < PCM_NWORDS; w++) {
+		for (stack = 1; stack < PCM_NSTACKS; stack++) {
+			void **top = slab->word[w][stack];
+
+			if (top != PCM_MAG_NONE &&
+			    top == slab->seen[w][stack]) {
+				slab->word[w][stack] = PCM_MAG_NONE;
+				*pcm_mag_link(top) = out->list[stack];
+				out->list[stack] = top;
+			}
+			slab->seen[w][stack] = slab->word[w][stack];
+		}
+	}
+}
+
+/* The CPUs are stopped for the look only, not while `take` works. */
+void
+pcm_percpu_drain_idle(void (*take)(unsigned stack, void **top))
+{
+	struct outgoing out = { .list = { NULL } };
+	struct pcm_slab *s;
+	unsigned stack;
+
+	if (pcm_percpu_stop()) {
+		s = atomic_load_explicit(&slabs, memory_order_acquire);
+		for (; s != NULL; s = s->next)
+			take_idle_out(s, &out);
+		pcm_percpu_resume();
+	}
+	for (stack = 1; stack < PCM_NSTACKS; stack++) {
+		while (out.list[stack] != NULL) {
+			void **top = out.list[stack];
+
+			out.list[stack] = *pcm_mag_link(top);
+			take(stack, top);
+		}
+	}
+	pcm_shard_drain_idle(take);
+}
+
 void
 pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 {
@@ -313,8 +393,9 @@ pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 }
 
 /*
- * fork() copies page after page while other threads run: the child could see a
- * slab's new top beside its magazine's old slot. So the slabs are stopped first.
+ * fork() copies pages that are pinned for DMA one after the other while other
+ * threads run: the child could see a slab's new top beside its magazine's old
+ * slot. So the slabs are stopped first.
  */
 bool
 pcm_percpu_fork_lock(void)

@@ -15,6 +15,7 @@
 #ifndef PCM_PERCPU_H
 #define PCM_PERCPU_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,7 @@ enum pcm_slab_word {
 
 struct pcm_slab {
 	void **word[PCM_NWORDS][PCM_NSTACKS];
+	void **seen[PCM_NWORDS][PCM_NSTACKS]; /* at the last look for idle ones */
 	struct pcm_slab *next; /* all slabs, newest first; never changes */
 	uint32_t index;
 } PCM_LINE_ALIGNED;
@@ -51,8 +53,12 @@ struct pcm_slab {
 /* Read-only: every word is PCM_MAG_NONE. What table entry 0 leads to. */
 extern PCM_HIDDEN const struct pcm_slab pcm_slab_dummy;
 
-/* Bytes from the dummy to index i's slab; 0: no slab, or stopped. */
+/*
+ * Bytes from the dummy to index i's slab; 0: no slab, or stopped. The first is
+ * the fast path's, and 0 also while that is cut off.
+ */
 extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
+extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
 
 /* Slots of a stack's magazines; set before pcm_percpu_init(). */
 extern uint8_t pcm_percpu_nslots[PCM_NSTACKS];
@@ -96,6 +102,38 @@ pcm_percpu_push_fast(unsigned stack, void *obj)
 		pcm_rseq_push(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
 			      pcm_slab_distance, obj);
 }
+
+/* The same through the slow path's table. */
+static inline bool
+pcm_percpu_pop_slow(unsigned stack, void **obj)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	return area != NULL &&
+		pcm_rseq_pop(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+			     pcm_slab_distance_slow, obj);
+}
+
+static inline bool
+pcm_percpu_push_slow(unsigned stack, void *obj)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	return area != NULL &&
+		pcm_rseq_push(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+			      pcm_slab_distance_slow, obj);
+}
+
+/*
+ * pcm_percpu_cut_fast_path() - make pcm_percpu_pop_fast() and _push_fast() fail
+ * everywhere (or no longer), so that every operation comes by the slow path, where
+ * it can be counted. Does nothing while somebody is stopping CPUs. No fence, no
+ * system call: operations under way are not affected.
+ */
+void pcm_percpu_cut_fast_path(bool cut);
+
+/* Is it cut off? Changes under the stop lock; read relaxed. */
+extern PCM_HIDDEN atomic_bool pcm_percpu_cut;
 
 /*
  * pcm_percpu_pop(), pcm_percpu_push() - with arming, populating and, where
@@ -143,6 +181,13 @@ void pcm_percpu_resume(void);
  * Where there is no fence only the shards and the calling CPU are drained.
  */
 void pcm_percpu_drain(void (*take)(unsigned stack, void **top));
+
+/*
+ * pcm_percpu_drain_idle() - take out the magazines whose top is where it was at
+ * the last such call: nothing happened to them, or a loop that is balanced. Stops
+ * the CPUs for the look; without a fence only the shards are looked through.
+ */
+void pcm_percpu_drain_idle(void (*take)(unsigned stack, void **top));
 
 struct pcm_percpu_stats {
 	unsigned nslabs;		/* populated */

@@ -107,9 +107,13 @@ pcm_shard_inside(void)
 	return pcm_shard_thread.inside;
 }
 
-/* Exchanges all words under one lock, then gives away what was in them. */
+/*
+ * Exchanges all words, or those that are where they were at the last look, under
+ * one lock, then gives away what was in them.
+ */
 static void
-drain_one(struct pcm_shard *s, void (*take)(unsigned stack, void **top))
+drain_one(struct pcm_shard *s, bool idle,
+	  void (*take)(unsigned stack, void **top))
 {
 	void **top[PCM_NWORDS][PCM_NSTACKS];
 	unsigned w, stack;
@@ -121,8 +125,14 @@ drain_one(struct pcm_shard *s, void (*take)(unsigned stack, void **top))
 	}
 	for (w = 0; w < PCM_NWORDS; w++) {
 		for (stack = 0; stack < PCM_NSTACKS; stack++) {
-			top[w][stack] = s->slab.word[w][stack];
-			s->slab.word[w][stack] = PCM_MAG_NONE;
+			void ***word = &s->slab.word[w][stack];
+
+			top[w][stack] = PCM_MAG_NONE;
+			if (!idle || *word == s->slab.seen[w][stack]) {
+				top[w][stack] = *word;
+				*word = PCM_MAG_NONE;
+			}
+			s->slab.seen[w][stack] = *word;
 		}
 	}
 	pcm_unlock(&s->lock);
@@ -138,7 +148,16 @@ pcm_shard_drain(void (*take)(unsigned stack, void **top))
 	unsigned i;
 
 	for (i = 0; i < nshards; i++)
-		drain_one(&shards[i], take);
+		drain_one(&shards[i], false, take);
+}
+
+void
+pcm_shard_drain_idle(void (*take)(unsigned stack, void **top))
+{
+	unsigned i;
+
+	for (i = 0; i < nshards; i++)
+		drain_one(&shards[i], true, take);
 }
 
 void

@@ -143,6 +143,7 @@ void **pcm_shard_exchange(enum pcm_slab_word which, unsigned stack,
 bool pcm_shard_inside(void);
 
 void pcm_shard_drain(void (*take)(unsigned stack, void **top));
+void pcm_shard_drain_idle(void (*take)(unsigned stack, void **top));
 
 /* Adds to *stats. */
 void pcm_shard_stats_add(struct pcm_percpu_stats *stats);

@@ -63,6 +63,7 @@ U strcmp
 U strcspn
 U strlen
 U strncmp
+U clock_gettime
 U getauxval
 U environ
 U __environ
@@ -70,6 +71,7 @@ U __errno_location
 U pthread_atfork
 U __register_atfork
 w dlclose
+w pthread_create
 w dlopen
 w dlsym
 w __cxa_finalize

@@ -26,7 +26,12 @@ static void parse(void *arg)
 #define UNKNOWN(key) "pcmalloc: PCMALLOC_CONF: unknown key '" key "'\n"
 #define BAD(value, key) \
 	"pcmalloc: PCMALLOC_CONF: bad value '" value "' for key '" key "'\n"
-#define DEFAULTS "rseq:auto,index:auto,fence:auto,thp:auto,stats:off"
+/* The keys after these. */
+#define REST ",background:false,limit:auto,hard_limit:none,cache:auto"
+#define DEFAULTS "rseq:auto,index:auto,fence:auto,thp:auto,stats:off" REST
+#define NUMBERS(background, limit, hard_limit, cache)                       \
+	"rseq:auto,index:auto,fence:auto,thp:auto,stats:off,background:"     \
+	background ",limit:" limit ",hard_limit:" hard_limit ",cache:" cache
 
 static const struct {
 	const char *text, *conf, *messages;
@@ -34,31 +39,54 @@ static const struct {
 	{ "", DEFAULTS, "" },
 	{ DEFAULTS, DEFAULTS, "" },
 	/* each value */
-	{ "rseq:off", "rseq:off,index:auto,fence:auto,thp:auto,stats:off",
+	{ "rseq:off", "rseq:off,index:auto,fence:auto,thp:auto,stats:off" REST,
 	  "" },
 	{ "index:cpu_id",
-	  "rseq:auto,index:cpu_id,fence:auto,thp:auto,stats:off", "" },
+	  "rseq:auto,index:cpu_id,fence:auto,thp:auto,stats:off" REST, "" },
 	{ "index:mm_cid",
-	  "rseq:auto,index:mm_cid,fence:auto,thp:auto,stats:off", "" },
-	{ "fence:off", "rseq:auto,index:auto,fence:off,thp:auto,stats:off",
+	  "rseq:auto,index:mm_cid,fence:auto,thp:auto,stats:off" REST, "" },
+	{ "fence:off", "rseq:auto,index:auto,fence:off,thp:auto,stats:off" REST,
 	  "" },
-	{ "thp:always", "rseq:auto,index:auto,fence:auto,thp:always,stats:off",
+	{ "thp:always", "rseq:auto,index:auto,fence:auto,thp:always,stats:off" REST,
 	  "" },
-	{ "thp:never", "rseq:auto,index:auto,fence:auto,thp:never,stats:off",
+	{ "thp:never", "rseq:auto,index:auto,fence:auto,thp:never,stats:off" REST,
 	  "" },
-	{ "stats:exit", "rseq:auto,index:auto,fence:auto,thp:auto,stats:exit",
+	{ "stats:exit",
+	  "rseq:auto,index:auto,fence:auto,thp:auto,stats:exit" REST, "" },
+	{ "background:true", NUMBERS("true", "auto", "none", "auto"), "" },
+	{ "limit:1", NUMBERS("false", "1", "none", "auto"), "" },
+	{ "limit:none", NUMBERS("false", "none", "none", "auto"), "" },
+	{ "limit:64K,hard_limit:3M,cache:2G",
+	  NUMBERS("false", "64K", "3M", "2G"), "" },
+	{ "limit:16777215T", NUMBERS("false", "16777215T", "none", "auto"),
 	  "" },
+	{ "limit:5,limit:auto", DEFAULTS, "" },
+	/* numbers that are none */
+	{ "limit:0", DEFAULTS, BAD("0", "limit") },
+	{ "limit:", DEFAULTS, BAD("", "limit") },
+	{ "limit:K", DEFAULTS, BAD("K", "limit") },
+	{ "limit:1k", DEFAULTS, BAD("1k", "limit") },
+	{ "limit:-1", DEFAULTS, BAD("-1", "limit") },
+	{ "limit:1KK", DEFAULTS, BAD("1KK", "limit") },
+	{ "limit:16777216T", DEFAULTS, BAD("16777216T", "limit") },
+	{ "limit:18446744073709551615", DEFAULTS,
+	  BAD("18446744073709551615", "limit") },
+	{ "limit:18446744073709551616", DEFAULTS,
+	  BAD("18446744073709551616", "limit") },
+	{ "hard_limit:auto", DEFAULTS, BAD("auto", "hard_limit") },
+	{ "cache:none", DEFAULTS, BAD("none", "cache") },
+	{ "background:1", DEFAULTS, BAD("1", "background") },
 	/* several, in any order; the last one counts */
 	{ "stats:exit,thp:never,fence:off,index:cpu_id,rseq:off",
-	  "rseq:off,index:cpu_id,fence:off,thp:never,stats:exit", "" },
+	  "rseq:off,index:cpu_id,fence:off,thp:never,stats:exit" REST, "" },
 	{ "rseq:off,rseq:auto", DEFAULTS, "" },
 	{ "thp:never,thp:always",
-	  "rseq:auto,index:auto,fence:auto,thp:always,stats:off", "" },
+	  "rseq:auto,index:auto,fence:auto,thp:always,stats:off" REST, "" },
 	/* empty pieces are nothing */
 	{ ",", DEFAULTS, "" },
 	{ ",,,", DEFAULTS, "" },
 	{ ",rseq:off,,thp:never,",
-	  "rseq:off,index:auto,fence:auto,thp:never,stats:off", "" },
+	  "rseq:off,index:auto,fence:auto,thp:never,stats:off" REST, "" },
 	/* keys that there are not */
 	{ "foo", DEFAULTS, UNKNOWN("foo") },
 	{ "foo:bar", DEFAULTS, UNKNOWN("foo") },
@@ -82,10 +110,10 @@ static const struct {
 	{ "stats:auto", DEFAULTS, BAD("auto", "stats") },
 	/* a bad value leaves the key as it is, and the others count */
 	{ "rseq:off,rseq:x",
-	  "rseq:off,index:auto,fence:auto,thp:auto,stats:off",
+	  "rseq:off,index:auto,fence:auto,thp:auto,stats:off" REST,
 	  BAD("x", "rseq") },
 	{ "a,thp:never,b:c,index:x,fence:off,d",
-	  "rseq:auto,index:auto,fence:off,thp:never,stats:off",
+	  "rseq:auto,index:auto,fence:off,thp:never,stats:off" REST,
 	  UNKNOWN("a") UNKNOWN("b") BAD("x", "index") UNKNOWN("d") },
 };
 
@@ -128,7 +156,7 @@ START_TEST(long_pieces)
 	for (n = 100; n < 8000; n += 321) {
 		parse_long(n);
 		ck_assert_str_eq(child.out, "rseq:auto,index:auto,fence:auto,"
-					    "thp:never,stats:off");
+					    "thp:never,stats:off" REST);
 		must(count(child.err, '\n') == 2);
 		must(child.err[child.err_len - 1] == '\n');
 		must(strncmp(child.err, "pcmalloc: PCMALLOC_CONF: unknown key "
@@ -157,7 +185,7 @@ START_TEST(from_environment)
 	must(setenv("PCMALLOC_CONF", "thp:never,bad", 1) == 0);
 	testing_child(&child, 10, read_env, NULL);
 	ck_assert_str_eq(child.out,
-			 "rseq:auto,index:auto,fence:auto,thp:never,stats:off");
+			 "rseq:auto,index:auto,fence:auto,thp:never,stats:off" REST);
 	ck_assert_str_eq(child.err, UNKNOWN("bad"));
 	must(setenv("PCMALLOC_CONF", "", 1) == 0);
 	testing_child(&child, 10, read_env, NULL);
@@ -176,7 +204,7 @@ START_TEST(no_more_keys)
 
 	for (i = 0; pcm_conf_key(i, &value) != NULL; i++)
 		must(value != NULL && *value != '\0');
-	must(i == 5);
+	must(i == 9);
 	must(pcm_conf_key(i + 1, &value) == NULL);
 	must(pcm_conf_key(SIZE_MAX, &value) == NULL);
 }

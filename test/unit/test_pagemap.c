@@ -108,23 +108,6 @@ START_TEST(prepare_out_of_range)
 }
 END_TEST
 
-/* Pages of one span on both sides of a leaf's end. */
-START_TEST(across_leaves)
-{
-	uintptr_t border = FAR + ((uintptr_t)5 << GIB_SHIFT), a;
-	struct pcm_span *span = span_number(1);
-
-	must(pcm_pagemap_prepare(at(border - 3 * PCM_PAGE), 7 * PCM_PAGE));
-	pcm_pagemap_set_span(at(border - 3 * PCM_PAGE), 7, span);
-	for (a = border - 3 * PCM_PAGE; a < border + 4 * PCM_PAGE; a += 512)
-		must(pcm_pagemap_span(at(a)) == span);
-	must(pcm_pagemap_span(at(border - 3 * PCM_PAGE - 1)) == NULL);
-	must(pcm_pagemap_span(at(border + 4 * PCM_PAGE)) == NULL);
-	pcm_pagemap_set_span(at(border - 3 * PCM_PAGE), 7, NULL);
-	must(pcm_pagemap_span(at(border)) == NULL);
-}
-END_TEST
-
 /* Prepared in one call over several GiB: each of them is there. */
 START_TEST(prepare_many_leaves)
 {
@@ -278,7 +261,6 @@ int main(void)
 	tcase_add_test(tests, memory_that_is_not_ours);
 	tcase_add_test(tests, prepare_in_range);
 	tcase_add_test(tests, prepare_out_of_range);
-	tcase_add_test(tests, across_leaves);
 	tcase_add_test(tests, prepare_many_leaves);
 	tcase_add_test(tests, classes_and_neighbours);
 	tcase_add_test(tests, hugepages);

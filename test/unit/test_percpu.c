@@ -309,6 +309,64 @@ END_TEST
 
 #endif
 
+/* Cut off, the fast path serves nobody; the slow one serves from the same stack. */
+START_TEST(fast_path_cut_off)
+{
+	void *obj;
+
+	lab_start(_i);
+	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
+	     PCM_MAG_NONE);
+	pcm_percpu_cut_fast_path(true);
+	must(!pcm_percpu_pop_fast(STACK, &obj));
+	must(!pcm_percpu_push_fast(STACK, number(3)));
+	must(pcm_percpu_push(STACK, number(3)));
+	must(pcm_percpu_pop(STACK, &obj) && obj == number(3));
+	if (lab_can_stop()) {
+		must(pcm_percpu_stop());
+		pcm_percpu_resume();
+		must(!pcm_percpu_pop_fast(STACK, &obj));
+	}
+	pcm_percpu_cut_fast_path(false);
+	must(pcm_percpu_pop_fast(STACK, &obj) == lab_armed());
+	must(pcm_percpu_pop(STACK, &obj));
+}
+END_TEST
+
+static unsigned int nidle;
+
+static void take_one(unsigned int stack, void **top)
+{
+	must(stack == STACK || stack == STACK + 1);
+	for (; !pcm_mag_empty(top); nidle++)
+		(void)pcm_mag_pop(&top);
+	pcm_mag_delete(top);
+}
+
+/* What was touched between two looks stays. */
+START_TEST(idle_ones_are_drained)
+{
+	void *obj;
+
+	pcm_percpu_nslots[STACK + 1] = NSLOTS;
+	lab_start(_i);
+	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
+	     PCM_MAG_NONE);
+	must(pcm_percpu_exchange(PCM_SPARE, STACK + 1, magazine(3)) ==
+	     PCM_MAG_NONE);
+	nidle = 0;
+	pcm_percpu_drain_idle(take_one);
+	must(nidle == 0);
+	must(pcm_percpu_push(STACK, number(3)));
+	pcm_percpu_drain_idle(take_one);
+	must(nidle == (lab_can_stop() || !lab_armed() ? 3 : 0));
+	must(pcm_percpu_pop(STACK, &obj) && obj == number(3));
+	pcm_percpu_drain_idle(take_one);
+	pcm_percpu_drain_idle(take_one);
+	must(nidle == (lab_can_stop() || !lab_armed() ? 5 : 0));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("percpu");
@@ -327,5 +385,7 @@ int main(void)
 #if HAVE_SINGLE_STEP
 	tcase_add_loop_test(tests, stepped_through, 0, LAB_NMODES);
 #endif
+	tcase_add_loop_test(tests, fast_path_cut_off, 0, LAB_NMODES);
+	tcase_add_loop_test(tests, idle_ones_are_drained, 0, LAB_NMODES);
 	return unit_end();
 }

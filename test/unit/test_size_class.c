@@ -15,7 +15,7 @@
 
 static void setup(void)
 {
-	pcm_size_class_init();
+	pcm_size_class_init(SIZE_MAX);
 }
 
 START_TEST(sizes_ascend)
@@ -68,7 +68,7 @@ START_TEST(before_init)
 	must(pcm_size_class_of(0) == 0);
 	must(pcm_size_class_of(PCM_FINE_MAX) == 0);
 	must(pcm_size_class_of(PCM_SMALL_MAX) == 0);
-	pcm_size_class_init();
+	pcm_size_class_init(SIZE_MAX);
 }
 END_TEST
 

@@ -1,0 +1,139 @@
+/*
+ * background.c - a thread with all signals blocked, which sleeps on a futex.
+ *
+ * pthread_create is bound weakly: a program without threads in an old glibc or a
+ * static binary may not have it, and there is no thread then.
+ */
+#define _GNU_SOURCE
+#include "background.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "conf.h"
+#include "pulse.h"
+#include "raw_syscall.h"
+#include "slow.h"
+
+#define MS_NS 1000000L
+
+enum { NONE, STARTING, RUNS, FAILED };
+
+atomic_bool pcm_background_due;
+
+static atomic_int state = NONE;
+
+/* The thread sleeps while it is 0; a futex word. */
+static atomic_uint awake;
+
+extern int create_thread(pthread_t *thread, const pthread_attr_t *attr,
+			 void *(*fn)(void *), void *arg)
+	__attribute__((weak));
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+__asm__(".symver create_thread, pthread_create@GLIBC_2.2.5");
+#elif defined(__GLIBC__) && defined(__aarch64__)
+__asm__(".symver create_thread, pthread_create@GLIBC_2.17");
+#else
+#pragma weak pthread_create
+#define create_thread pthread_create
+#endif
+
+static void
+sleep_until_called(void)
+{
+	pcm_syscall4(SYS_futex, &awake, FUTEX_WAIT_PRIVATE, 0, NULL);
+}
+
+static void
+sleep_for_a_tick(void)
+{
+	const struct timespec tick = { 0, (long)PCM_TICK_MS * MS_NS };
+
+	pcm_syscall2(SYS_nanosleep, &tick, NULL);
+}
+
+/* `awake` is lowered before the last look: a call in between is not lost. */
+static void *
+run(void *arg)
+{
+	pcm_syscall2(SYS_prctl, PR_SET_NAME, "pcmalloc");
+	for (;;) {
+		while (pcm_pulse_active()) {
+			sleep_for_a_tick();
+			if (pcm_slow_enter()) {
+				pcm_pulse_look();
+				pcm_slow_leave();
+			}
+		}
+		atomic_store_explicit(&awake, 0, memory_order_seq_cst);
+		if (!pcm_pulse_active())
+			sleep_until_called();
+	}
+	return arg;
+}
+
+/* Never joined, because it never ends. */
+static bool
+start(void)
+{
+	uint64_t all = ~(uint64_t)0, old;
+	pthread_t thread;
+	int error;
+
+	if (create_thread == NULL)
+		return false;
+	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
+	error = create_thread(&thread, NULL, run, NULL);
+	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
+	return error == 0;
+}
+
+void
+pcm_background_call(void)
+{
+	int expected = NONE, saved = errno;
+
+	atomic_store_explicit(&pcm_background_due, false,
+			      memory_order_relaxed);
+	if (atomic_compare_exchange_strong_explicit(&state, &expected, STARTING,
+						    memory_order_relaxed,
+						    memory_order_relaxed)) {
+		bool done;
+
+		atomic_store_explicit(&awake, 1, memory_order_relaxed);
+		done = start();
+		atomic_store_explicit(&state, done ? RUNS : FAILED,
+				      memory_order_relaxed);
+	} else if (expected == RUNS &&
+		   atomic_exchange_explicit(&awake, 1, memory_order_seq_cst) ==
+			   0) {
+		pcm_syscall3(SYS_futex, &awake, FUTEX_WAKE_PRIVATE, INT_MAX);
+	}
+	errno = saved;
+}
+
+bool
+pcm_background_runs(void)
+{
+	return atomic_load_explicit(&state, memory_order_relaxed) == RUNS;
+}
+
+void
+pcm_background_fork_child(void)
+{
+	int now = atomic_load_explicit(&state, memory_order_relaxed);
+
+	if (now != FAILED)
+		atomic_store_explicit(&state, NONE, memory_order_relaxed);
+	/* A pulse that is active has nobody who looks after it. */
+	if (pcm_conf.background != 0 && pcm_pulse_active())
+		atomic_store_explicit(&pcm_background_due, true,
+				      memory_order_relaxed);
+}

@@ -1,0 +1,174 @@
+/*
+ * limit.c - counting, and what happens when a limit is near.
+ *
+ * The process's resident memory is looked up (/proc/self/statm) at every tick, and
+ * whenever `held` has grown by so much that it may have come near the limit: by
+ * what was missing at the last look, but at least by a part of the limit.
+ */
+#include "limit.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "cache.h"
+#include "cgroup.h"
+#include "mapping.h"
+#include "page_heap.h"
+#include "percpu.h"
+#include "sys.h"
+
+/* A heap that is smaller need not know its control group. */
+#define SMALL_HEAP ((size_t)32 << 20)
+#define LOOK_MIN ((size_t)1 << 20)
+#define LOOK_DIVISOR 64u
+
+/* Near is the last sixteenth. */
+#define NEAR_DIVISOR 16u
+
+atomic_bool pcm_limit_near;
+
+static atomic_size_t held, next_look = SIZE_MAX;
+static atomic_size_t soft = SIZE_MAX;
+static size_t hard = SIZE_MAX;
+
+/* One thread at a time looks; the others go on. */
+static atomic_flag looking = ATOMIC_FLAG_INIT;
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
+
+void
+pcm_limit_init(size_t soft_limit, size_t hard_limit)
+{
+	hard = hard_limit;
+	if (soft_limit == SIZE_MAX)
+		return;
+	STORE(soft, soft_limit);
+	STORE(next_look, soft_limit == 0 ? SMALL_HEAP : soft_limit / 2);
+}
+
+static void
+ask_control_group(void)
+{
+	struct pcm_cgroup group;
+
+	pcm_cgroup_read(&group, "/proc/self/cgroup", "/sys/fs/cgroup");
+	STORE(soft, group.memory);
+}
+
+static void
+give_back_all(void)
+{
+	pcm_cache_drain();
+	pcm_mapping_cache_release(SIZE_MAX);
+	pcm_page_heap_release(SIZE_MAX);
+}
+
+static size_t
+resident(void)
+{
+	size_t nbytes = pcm_sys_resident();
+
+	return nbytes == 0 ? LOAD(held) : nbytes;
+}
+
+static void
+look(void)
+{
+	size_t limit, near, now, step;
+
+	if (LOAD(soft) == 0)
+		ask_control_group();
+	limit = LOAD(soft);
+	if (limit == SIZE_MAX) {
+		STORE(next_look, SIZE_MAX);
+		return;
+	}
+	near = limit - limit / NEAR_DIVISOR;
+	now = resident();
+	STORE(pcm_limit_near, now >= near);
+	if (now >= near) {
+		give_back_all();
+		now = resident();
+	}
+	/* What is held and not resident may become so without our doing. */
+	if (now < LOAD(held))
+		now = LOAD(held);
+	step = near > now ? near - now : 0;
+	if (step < limit / LOOK_DIVISOR + LOOK_MIN)
+		step = limit / LOOK_DIVISOR + LOOK_MIN;
+	STORE(next_look, LOAD(held) + step);
+}
+
+static void
+look_alone(void)
+{
+	if (atomic_flag_test_and_set_explicit(&looking, memory_order_acquire))
+		return;
+	look();
+	atomic_flag_clear_explicit(&looking, memory_order_release);
+}
+
+void
+pcm_limit_tick(void)
+{
+	if (LOAD(next_look) != SIZE_MAX && LOAD(soft) != 0)
+		look_alone();
+}
+
+bool
+pcm_limit_take(size_t nbytes)
+{
+	size_t now = atomic_fetch_add_explicit(&held, nbytes,
+					       memory_order_relaxed) + nbytes;
+
+	if (PCM_UNLIKELY(now > LOAD(next_look)))
+		look_alone();
+	if (PCM_LIKELY(now <= hard))
+		return true;
+	give_back_all();
+	if (LOAD(held) <= hard)
+		return true;
+	pcm_limit_give(nbytes);
+	return false;
+}
+
+/* Falling far below the limit ends nearness without a look. */
+void
+pcm_limit_give(size_t nbytes)
+{
+	size_t now = atomic_fetch_sub_explicit(&held, nbytes,
+					       memory_order_relaxed) - nbytes;
+	size_t limit = LOAD(soft);
+
+	if (PCM_UNLIKELY(LOAD(pcm_limit_near)) && now < limit / 4 * 3) {
+		STORE(pcm_limit_near, false);
+		STORE(next_look, limit / 8 * 7);
+	}
+}
+
+size_t
+pcm_limit_held(void)
+{
+	return LOAD(held);
+}
+
+size_t
+pcm_limit_soft(void)
+{
+	size_t limit = LOAD(soft);
+
+	return limit == 0 ? SIZE_MAX : limit;
+}
+
+size_t
+pcm_limit_hard(void)
+{
+	return hard;
+}
+
+void
+pcm_limit_fork_child(void)
+{
+	atomic_flag_clear_explicit(&looking, memory_order_relaxed);
+}

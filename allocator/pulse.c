@@ -1,0 +1,135 @@
+/*
+ * pulse.c - ticks, and seeing to it that there are some.
+ *
+ * Times are those of the coarse clock, in ms. All is relaxed and may be lost or
+ * counted twice in races: only the time of decay follows from it.
+ */
+#include "pulse.h"
+
+#include <stdint.h>
+
+#include "background.h"
+#include "cache.h"
+#include "conf.h"
+#include "depot.h"
+#include "limit.h"
+#include "mapping.h"
+#include "page_heap.h"
+#include "sys.h"
+
+/* Much is idle: more than this and this part of what is used. */
+#define IDLE_MIN ((size_t)4 << 20)
+#define IDLE_DIVISOR 8u
+
+/* Ticks after the last one that found much: caches empty in two, pages in two. */
+#define MORE_TICKS 6
+
+/*
+ * Ticks in a row that found much idle and gave nothing back: the program has
+ * locked its memory. Then nothing is tried for so many ms.
+ */
+#define FUTILE_TICKS 10
+#define FUTILE_MS 10000u
+
+atomic_int pcm_pulse_ticks_left;
+
+/* When the next tick is due. Whoever advances it does the work. */
+static _Atomic uint64_t next_tick;
+
+/* Bytes that have left the CPUs' caches since any came back. */
+static atomic_size_t in_a_row;
+
+static atomic_int futile;
+static _Atomic uint64_t not_before;
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
+
+static bool
+much(size_t idle, size_t used)
+{
+	return idle > IDLE_MIN && idle - IDLE_MIN > used / IDLE_DIVISOR;
+}
+
+static void
+become_active(void)
+{
+	if (pcm_pulse_active() || pcm_sys_now() < LOAD(not_before))
+		return;
+	STORE(futile, 0);
+	STORE(pcm_pulse_ticks_left, MORE_TICKS);
+	if (pcm_conf.background != 0)
+		STORE(pcm_background_due, true);
+}
+
+void
+pcm_pulse_freed(size_t idle, size_t used)
+{
+	if (PCM_UNLIKELY(much(idle, used)))
+		become_active();
+}
+
+void
+pcm_pulse_cached(size_t nbytes, bool left)
+{
+	size_t sum = LOAD(in_a_row);
+
+	if (!left) {
+		if (sum != 0)
+			STORE(in_a_row, 0);
+		return;
+	}
+	STORE(in_a_row, sum + nbytes);
+	if (PCM_UNLIKELY(sum > IDLE_MIN))
+		become_active();
+}
+
+static void
+count_down(bool found_much, bool gave_back)
+{
+	if (!found_much) {
+		STORE(pcm_pulse_ticks_left, LOAD(pcm_pulse_ticks_left) - 1);
+		return;
+	}
+	STORE(pcm_pulse_ticks_left, MORE_TICKS);
+	STORE(futile, gave_back ? 0 : LOAD(futile) + 1);
+	if (LOAD(futile) < FUTILE_TICKS)
+		return;
+	STORE(pcm_pulse_ticks_left, 0);
+	STORE(not_before, pcm_sys_now() + FUTILE_MS);
+}
+
+void
+pcm_pulse_tick(void)
+{
+	bool active = pcm_pulse_active();
+	size_t given;
+
+	pcm_limit_tick();
+	if (active)
+		pcm_cache_drain_idle();
+	pcm_depot_decay();
+	given = pcm_mapping_decay();
+	given += pcm_page_heap_decay();
+	if (active) {
+		struct pcm_page_heap_stats heap;
+
+		pcm_page_heap_stats_get(&heap);
+		count_down(much(heap.free_warm + pcm_mapping_cached(),
+				heap.used),
+			   given > 0);
+	}
+}
+
+void
+pcm_pulse_look(void)
+{
+	uint64_t now = pcm_sys_now();
+	uint64_t due = LOAD(next_tick);
+
+	if (now >= due &&
+	    atomic_compare_exchange_strong_explicit(
+		    &next_tick, &due, now + PCM_TICK_MS, memory_order_relaxed,
+		    memory_order_relaxed))
+		pcm_pulse_tick();
+}

@@ -1,0 +1,67 @@
+/*
+ * background:true: a process that does nothing at all gives its memory back, also
+ * the child of a fork. Before there is anything to give there is no thread.
+ */
+#include "hoard.h"
+
+#include <dirent.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FULL (128 * MIB)
+#define SMALL (16 * MIB)
+#define SECONDS 4.0
+
+static int nthreads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int n = 0;
+
+	must(dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static void wait_until_small(void)
+{
+	double end = testing_seconds() + SECONDS;
+
+	while (testing_memory("VmRSS") > SMALL && testing_seconds() < end)
+		usleep(50000);
+	printf("%zu KiB\n", testing_memory("VmRSS") / KIB);
+	must(testing_memory("VmRSS") <= SMALL);
+}
+
+static void rise_and_fall(void)
+{
+	struct hoard hoard = { .state = testing_seed() };
+
+	hoard_fill(&hoard, FULL);
+	hoard_shrink(&hoard, 0);
+	wait_until_small();
+}
+
+int main(void)
+{
+	int status;
+	pid_t pid;
+
+	testing_start(60);
+	must(nthreads() == 1);
+	rise_and_fall();
+	must(nthreads() == 2);
+	rise_and_fall();
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		rise_and_fall();
+		must(nthreads() == 2);
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * hard_limit:128M: allocations fail with ENOMEM before the heap is larger, small
+ * ones, large ones and mappings; nothing is lost, and what is freed can be had
+ * again.
+ */
+#include "testing.h"
+
+#include <errno.h>
+
+#define LIMIT (128 * MIB)
+
+struct block {
+	struct block *next;
+};
+
+/* Takes blocks of n bytes until there are no more; returns the bytes. */
+static size_t take_all(struct block **list, size_t n)
+{
+	struct block *block;
+	size_t sum = 0;
+
+	errno = 0;
+	while ((block = malloc(n))) {
+		memset(block, 1, n);
+		block->next = *list;
+		*list = block;
+		sum += n;
+		must(sum <= LIMIT);
+	}
+	must(errno == ENOMEM);
+	return sum;
+}
+
+static void free_all(struct block *list)
+{
+	while (list) {
+		struct block *next = list->next;
+
+		free(list);
+		list = next;
+	}
+}
+
+static void reaches_the_limit(size_t n)
+{
+	struct block *list = NULL;
+	size_t sum = take_all(&list, n);
+
+	printf("blocks of %zu: %zu MiB\n", n, sum / MIB);
+	must(sum >= LIMIT / 4 * 3);
+	must(testing_memory("VmRSS") <= LIMIT + 16 * MIB);
+	errno = 0;
+	must(!malloc(LIMIT));
+	must(errno == ENOMEM);
+	free_all(list);
+}
+
+static void realloc_keeps_the_block(void)
+{
+	unsigned char *p = malloc(64 * MIB);
+
+	must(p);
+	memset(p, 5, 64 * MIB);
+	must(!realloc(p, 256 * MIB));
+	must(all_bytes(p, 64 * MIB, 5));
+	free(p);
+}
+
+int main(void)
+{
+	static const size_t sizes[] = { 48, 1000, 20000, 200000, 700000,
+					3 * MIB };
+	size_t i, turn;
+
+	testing_start(60);
+	for (turn = 0; turn < 2; turn++)
+		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+			reaches_the_limit(sizes[i]);
+	realloc_keeps_the_block();
+	return 0;
+}

@@ -1,0 +1,105 @@
+/*
+ * limit: what is counted, what a hard limit refuses, and when a soft one is near.
+ * The program's own malloc is pcmalloc: its blocks count.
+ */
+#include "unit.h"
+
+#include "limit.h"
+#include "page_heap.h"
+
+#define BLOCK (3 * MIB)
+#define NBLOCKS 40
+
+static void *p[NBLOCKS];
+
+static size_t take_all(size_t nbytes)
+{
+	size_t n;
+
+	for (n = 0; n < NBLOCKS; n++) {
+		p[n] = malloc(nbytes);
+		if (!p[n])
+			break;
+	}
+	return n;
+}
+
+static void free_all(size_t n)
+{
+	while (n-- > 0)
+		free(p[n]);
+}
+
+START_TEST(held_is_counted)
+{
+	size_t before, n;
+
+	before = pcm_limit_held();
+	n = take_all(BLOCK);
+	must(n == NBLOCKS);
+	must(pcm_limit_held() >= before + n * BLOCK);
+	must(pcm_limit_held() <= before + n * BLOCK + MIB);
+	p[0] = realloc(p[0], 2 * BLOCK);
+	must(pcm_limit_held() >= before + (n + 1) * BLOCK);
+	p[0] = realloc(p[0], BLOCK);
+	free_all(n);
+	must(malloc_trim(0));
+	must(pcm_limit_held() <= before + MIB);
+}
+END_TEST
+
+START_TEST(hard)
+{
+	size_t before = pcm_limit_held(), n;
+
+	pcm_limit_init(SIZE_MAX, before + 60 * MIB);
+	must(pcm_limit_hard() == before + 60 * MIB);
+	n = take_all(BLOCK);
+	must(n == 19 || n == 20);
+	must(!malloc(BLOCK) && errno == ENOMEM);
+	must(!realloc(p[0], 2 * BLOCK));
+	must(pcm_limit_held() <= pcm_limit_hard());
+	free_all(n);
+	must(take_all(BLOCK) == n);
+	free_all(n);
+	/* What is kept is given back for something else. */
+	n = take_all(700 * KIB);
+	must(n == NBLOCKS);
+	free_all(n);
+	pcm_limit_init(SIZE_MAX, SIZE_MAX);
+}
+END_TEST
+
+START_TEST(soft)
+{
+	size_t n, limit = testing_memory("VmRSS") + 40 * MIB;
+	struct pcm_page_heap_stats stats;
+	size_t i;
+
+	pcm_limit_init(limit, SIZE_MAX);
+	must(pcm_limit_soft() == limit);
+	must(!atomic_load(&pcm_limit_near));
+	n = take_all(BLOCK);
+	must(n == NBLOCKS); /* it fails nothing */
+	for (i = 0; i < n; i++)
+		memset(p[i], 1, BLOCK);
+	free(p[--n]);
+	p[n++] = malloc(4 * BLOCK);
+	must(atomic_load(&pcm_limit_near));
+	free_all(n);
+	pcm_page_heap_stats_get(&stats);
+	must(stats.free_warm <= MIB);
+	must(pcm_limit_held() < limit / 4 * 3);
+	must(!atomic_load(&pcm_limit_near));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("limit");
+
+	tcase_add_test(tests, held_is_counted);
+	tcase_add_test(tests, hard);
+	tcase_add_test(tests, soft);
+	return unit_end();
+}
