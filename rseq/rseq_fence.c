@@ -8,7 +8,6 @@
 #include "raw_syscall.h"
 
 /* uapi/linux/membarrier.h; Debian 11's libc headers may lack the last two. */
-#define MEMBARRIER_QUERY 0
 #define MEMBARRIER_RSEQ (1 << 7)
 #define MEMBARRIER_REGISTER_RSEQ (1 << 8)
 
@@ -26,14 +25,7 @@ membarrier(int command)
 void
 pcm_rseq_fence_init(bool use)
 {
-	long commands;
-
-	if (!use)
-		return;
-	commands = membarrier(MEMBARRIER_QUERY);
-	if (pcm_syscall_failed(commands) || !(commands & MEMBARRIER_RSEQ))
-		return;
-	if (membarrier(MEMBARRIER_REGISTER_RSEQ) == 0)
+	if (use && membarrier(MEMBARRIER_REGISTER_RSEQ) == 0)
 		atomic_store_explicit(&fence_available, true,
 				      memory_order_relaxed);
 }

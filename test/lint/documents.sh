@@ -115,16 +115,19 @@ done <"$lint_scratch/targets"
 
 # ---- configuration: one line "KEY VALUE VALUE ..." for each ----
 
-# In conf.c's table a string before "&pcm_conf." is a key, the others are values.
+# In conf.c's table a string behind ".name =" is a key, the others are values; a key
+# with a ".number" takes bytes.
 awk '/^static const struct key/ { inside = 1 }
 inside && /^};/ { exit }
 inside { text = text $0 }
 END {
 	while (match(text, /"[a-z_0-9]+"/)) {
 		word = substr(text, RSTART + 1, RLENGTH - 2)
+		before = substr(text, 1, RSTART - 1)
 		text = substr(text, RSTART + RLENGTH)
-		if (text ~ /^,[ \t]*&pcm_conf\./)
-			printf "%s%s", n++ ? "\n" : "", word
+		if (before ~ /\.name = $/)
+			printf "%s%s%s", n++ ? "\n" : "", word,
+				text ~ /^,[ \t]*\.number/ ? " bytes" : ""
 		else
 			printf " %s", word
 	}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The figures in README.md and docs/MEASURES.md are those of docs/results/.
+# The figures in README.md and docs/ are those of docs/results/.
 set -eu
 
 cd "$PCM_ROOT"
