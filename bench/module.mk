@@ -1,6 +1,8 @@
 # Benchmarks: `make measure` (the figures of docs/) and `make bench-micro`
 # (google-benchmark). Neither is a part of `make check`.
 
+include bench/micro/micro.mk bench/patterns/patterns.mk
+
 MEASURE_DIR := $(B)/bench/measure
 MEASURE_PROGRAMS := $(addprefix $(MEASURE_DIR)/, \
 	pair threads256 trivial inturns xmalloc)
@@ -40,24 +42,4 @@ measure: measure-build $(B)/libpcmalloc.so
 	PCM_BUILD=$(abspath $(B)) sh bench/measure/measure.sh
 	/usr/bin/python3 bench/measure/report.py
 
-MICRO_OBJECTS := $(B)/bench/micro.o $(B)/bench/shim.o
-
-$(B)/bench/micro.o: bench/micro.c bench/shim.h
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MEASURE_CFLAGS) -c -o $@ $<
-
-$(B)/bench/shim.o: bench/shim.cc bench/shim.h
-	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -c -o $@ $<
-
-$(B)/bench/micro: $(MICRO_OBJECTS)
-	$(CXX) -o $@ $^ -pthread -lbenchmark
-
-# MICRO is what to run, a regular expression; without it everything.
-.PHONY: bench-micro
-bench-micro: measure-build $(B)/libpcmalloc.so
-	sh test/install.sh /usr/include/benchmark/benchmark.h:libbenchmark-dev \
-		/usr/bin/python3:python3
-	$(MAKE) $(B)/bench/micro
-	PCM_BUILD=$(abspath $(B)) sh bench/measure/measure.sh micro \
-		$(if $(MICRO),--filter '$(MICRO)')
+include bench/suite/suite.mk

@@ -145,6 +145,8 @@ absence_text(enum pcm_rseq_absence why)
 		return "fallback, rseq denied";
 	case PCM_RSEQ_TABLE_TOO_SMALL:
 		return "fallback, more CPU ids than the table has";
+	case PCM_RSEQ_MISALIGNED:
+		return "fallback, __rseq_abi is misaligned";
 	case PCM_RSEQ_NO_KERNEL:
 	case PCM_RSEQ_PRESENT:
 		break;
@@ -158,6 +160,8 @@ pcm_rseq_mode(void)
 	bool cid = pcm_rseq_process.index == PCM_RSEQ_INDEX_MM_CID;
 	enum pcm_rseq_owner owner = pcm_rseq_process.owner;
 
+	if (pcm_rseq_process.absence == PCM_RSEQ_MISALIGNED)
+		owner = PCM_RSEQ_OWNER_NONE;
 	switch (owner) {
 	case PCM_RSEQ_OWNER_LIBC:
 		return cid ? "per-CPU, glibc's registration, mm_cid" :

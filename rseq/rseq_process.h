@@ -26,6 +26,7 @@ enum pcm_rseq_absence {
 	PCM_RSEQ_NO_KERNEL,	/* ENOSYS at the first registration */
 	PCM_RSEQ_DENIED_BY_OS,	/* EPERM by a seccomp filter */
 	PCM_RSEQ_TABLE_TOO_SMALL, /* more CPU ids than the user's table has */
+	PCM_RSEQ_MISALIGNED,	/* somebody else's __rseq_abi: the owner stays SELF */
 };
 
 /* Which field is the index. */

@@ -103,6 +103,23 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  *	return true;
  *
  * All: aborted = return false. The caller learns why from the thread's state.
+ *
+ * What is proved, by test/unit/test_rseq_abort.c and test_rseq_stopped.c, for
+ * each section, index field, owner, and empty, middle, full and absent stacks, at
+ * every instruction from the function's entry to its return:
+ *  - interrupted before [C] (signal, migration, fence) it returns false and has
+ *    changed no word; after [C] it returns true and is done. [C] is the last
+ *    instruction of the descriptor's range, to the byte.
+ *  - a handler may run any of the sections on the same words there, unregister
+ *    the thread, register another area, or register it again: no object is lost
+ *    or doubled, and a section that goes on works on the index's copy.
+ *  - a stopper that has led the index to the dummy, and fenced, owns the stack: a
+ *    section that stood at any instruction changes nothing any more.
+ *  - cpu_id is tested before rseq_cs is read back. The other way round a handler
+ *    that registers the thread between the two lets it go on unprotected.
+ * Assumed, not proved: no handler comes exactly between the two tests, runs a
+ * section and then unregisters a thread that was itself registered by a handler
+ * at [S]. And all that the kernel promises.
  */
 #if defined(__x86_64__)
 #include "rseq_section_x86_64.h"

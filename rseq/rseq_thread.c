@@ -325,8 +325,10 @@ arm_slow(struct pcm_rseq_area *area)
 	}
 	if (shares_tls())
 		return disarm(PCM_RSEQ_THREAD_SHARED_TLS);
-	if (misaligned(area))
+	if (misaligned(area)) {
+		pcm_rseq_process.absence = PCM_RSEQ_MISALIGNED;
 		return disarm(PCM_RSEQ_THREAD_DENIED);
+	}
 	return registered ? arm_registered(area) : register_thread(area);
 }
 

@@ -8,7 +8,6 @@ import argparse
 import collections
 import datetime
 import glob
-import json
 import os
 import platform
 import random
@@ -81,7 +80,6 @@ class Bench:
         self.so = args.so
         self.out = args.out
         self.rounds = args.rounds
-        self.filter = args.filter
         self.failures = 0
 
     def path(self, name):
@@ -366,49 +364,6 @@ def measure_xmalloc(bench, variants):
             median(rows, "jemalloc", "seconds"))
 
 
-def run_micro(bench, variant):
-    """One run of bench/micro: {benchmark: nanoseconds}, or None."""
-    report = os.path.join(bench.out, ".micro")
-    command = [os.path.join(os.path.dirname(bench.dir), "micro"),
-               "--benchmark_min_time=0.05", f"--benchmark_out={report}",
-               "--benchmark_out_format=json",
-               f"--benchmark_filter={bench.filter}"]
-    try:
-        subprocess.run(command, env={**os.environ, **variant.env}, check=True,
-                       capture_output=True, timeout=10 * RUN_LIMIT_SECONDS)
-        with open(report, encoding="ascii") as file:
-            found = json.load(file)["benchmarks"]
-    except (subprocess.SubprocessError, ValueError) as error:
-        return bench.fail(variant, command, str(error))
-    finally:
-        if os.path.exists(report):
-            os.unlink(report)
-    # CPU time, except where several threads take part.
-    return {b["name"].replace("/real_time", ""):
-            b["real_time" if "/real_time" in b["name"] else "cpu_time"]
-            for b in found if "cpu_time" in b}
-
-
-def measure_micro(bench, variants):
-    rows = []
-    os.makedirs(bench.out, exist_ok=True)
-    for number in range(1, (bench.rounds or 3) + 1):
-        for variant in variants:
-            values = run_micro(bench, variant)
-            if values is not None:
-                rows.append((number, variant.name, values))
-    write_csv(bench, "micro", variants, rows)
-    names = list(dict.fromkeys(name for _, _, values in rows
-                               for name in values))
-    width = max(map(len, names), default=0)
-    print("\nmicro: median nanoseconds")
-    print("  " + " " * width + "".join(f"{v.name:>14}" for v in variants))
-    for name in names:
-        cells = [median(rows, v.name, name) for v in variants]
-        print(f"  {name:{width}}" + "".join(
-            f"{'-':>14}" if c is None else f"{c:14.1f}" for c in cells))
-
-
 MEASURES = {
     "pair": measure_pair,
     "threads256": measure_threads256,
@@ -416,23 +371,18 @@ MEASURES = {
     "inturns": measure_inturns,
     "xmalloc": measure_xmalloc,
 }
-# Only when named: it takes as long as all others together.
-EXTRA = {"micro": measure_micro}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("measures", nargs="*", metavar="MEASURE",
-                        help=f"of {', '.join(MEASURES)} (default: all these) "
-                        f"and {', '.join(EXTRA)}")
+                        help=f"of {', '.join(MEASURES)} (default: all)")
     parser.add_argument("--build", required=True)
     parser.add_argument("--so", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--filter", default=".", help="which of micro's")
     args = parser.parse_args()
-    known = {**MEASURES, **EXTRA}
-    unknown = set(args.measures) - set(known)
+    unknown = set(args.measures) - set(MEASURES)
     if unknown:
         parser.error(f"no such measure: {' '.join(sorted(unknown))}")
     bench = Bench(args)
@@ -440,7 +390,7 @@ def main():
     for line in header(variants):
         print(line)
     for name in args.measures or MEASURES:
-        known[name](bench, variants)
+        MEASURES[name](bench, variants)
     print(f"\nsingle runs: {os.path.relpath(bench.out)}/*.csv")
     return 1 if bench.failures else 0
 

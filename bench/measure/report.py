@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the figures of docs/results/*.csv into README.md and docs/MEASURES.md.
+"""Writes the figures of docs/results/*.csv into README.md and docs/*.md.
 
 Each document has places for them,
     <!-- figures: NAME --> ... <!-- end -->
 and what stands between the two is made here. With --check nothing is written:
-exit status 1 if a document does not say what the result files say.
+exit status 1 if a document does not say what the result files say. It is an
+error if a place has no result file, or a plot is not that of its file.
 """
 import csv
+import glob
 import os
 import re
 import statistics
@@ -14,8 +16,18 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "bench", "suite"))
+# pylint: disable=wrong-import-position
+import bench_figures  # noqa: E402
+import plot_sources  # noqa: E402
+
 RESULTS = os.path.join(ROOT, "docs", "results")
-DOCUMENTS = ("README.md", "docs/MEASURES.md")
+DOCUMENTS = ["README.md"] + sorted(
+    os.path.relpath(path, ROOT)
+    for path in glob.glob(os.path.join(ROOT, "docs", "*.md")))
+# Their tables are the result files as they are.
+PLAIN = ("matrix", "vm")
 COLUMNS = {"pcmalloc": "pcmalloc", "pcmalloc-off": "pcmalloc, no rseq",
            "glibc": "glibc", "jemalloc": "jemalloc", "mimalloc": "mimalloc",
            "tcmalloc": "gperftools"}
@@ -23,7 +35,7 @@ COLUMNS = {"pcmalloc": "pcmalloc", "pcmalloc-off": "pcmalloc, no rseq",
 
 def read(name):
     """The file's comment lines and its rows."""
-    with open(os.path.join(RESULTS, name + ".csv"), encoding="ascii") as file:
+    with open(os.path.join(RESULTS, name + ".csv"), encoding="utf-8") as file:
         lines = file.read().splitlines()
     comments = [line[2:] for line in lines if line.startswith("#")]
     return comments, list(csv.DictReader(
@@ -97,39 +109,76 @@ def ratios():
                         in zip(COLUMNS.values(), cells)) + ".")
 
 
-def figures(name):
-    if name == "summary":
-        return table(SUMMARY, False)
-    if name == "machine":
-        return "\n".join("- " + line for line in read("pair")[0])
-    if name == "ratios":
-        return ratios()
-    return table(DETAILS[name], True)
+def plain(name):
+    """All columns of a file."""
+    rows = read(name)[1]
+    head = list(rows[0]) if rows else []
+    return bench_figures.table(head, [
+        [(row[column] or "").replace("|", "\\|") for column in head]
+        for row in rows])
 
 
-def fill(text):
-    return re.sub(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)",
-                  lambda m: m[1] + figures(m[2]) + "\n" + m[3], text,
-                  flags=re.DOTALL)
+def machine():
+    return "\n".join("- " + line for line in read("pair")[0])
 
 
-def main():
-    stale = []
+FIGURES = {
+    "summary": lambda: table(SUMMARY, False),
+    "machine": machine,
+    "ratios": ratios,
+    **{name: lambda rows=rows: table(rows, True)
+       for name, rows in DETAILS.items()},
+    **{name: lambda name=name: plain(name) for name in PLAIN},
+    **bench_figures.FIGURES,
+}
+
+
+def place(name, errors):
+    """What stands in a place, or None with a line in errors."""
+    if name not in FIGURES:
+        errors.append(f"there are no figures of this name: {name}")
+        return None
+    try:
+        return FIGURES[name]()
+    except KeyError as error:
+        errors.append(f"figures: {name}: no column {error}")
+    except FileNotFoundError as error:
+        path = os.path.relpath(error.filename, ROOT)
+        errors.append(f"figures: {name}: there is no {path}")
+    return None
+
+
+def fill(text, errors):
+    def one(found):
+        made = place(found[2], errors)
+        return found[0] if made is None else f"{found[1]}{made}\n{found[3]}"
+    return re.sub(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->)", one,
+                  text, flags=re.DOTALL)
+
+
+def complaints(check):
+    """Fills all documents, or says which would change."""
+    errors = []
     for name in DOCUMENTS:
         path = os.path.join(ROOT, name)
         with open(path, encoding="utf-8") as file:
             old = file.read()
-        new = fill(old)
-        if new == old:
-            continue
-        stale.append(name)
-        if sys.argv[1:] != ["--check"]:
+        found = []
+        new = fill(old, found)
+        errors += [f"{name}: {error}" for error in found]
+        if new != old and check:
+            errors.append(f"{name}: figures differ from docs/results")
+        elif new != old:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(new)
-    if sys.argv[1:] == ["--check"] and stale:
-        print("figures differ from docs/results:", *stale)
-        return 1
-    return 0
+    return errors + plot_sources.complaints(RESULTS)
+
+
+def main():
+    errors = complaints(sys.argv[1:] == ["--check"])
+    for error in errors:
+        print(error)
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

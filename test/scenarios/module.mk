@@ -7,8 +7,8 @@ include test/interface/confs.mk
 SCENARIOS := $(B)/test/scenarios
 SCENARIO_FLAGS = -D_GNU_SOURCE -fno-builtin -Iinclude -Itest/interface \
 	-Itest/process -Itest/scenarios -pthread
-SCENARIO_SUPPORT := $(SCENARIOS)/rseq_raw.o $(B)/test/process/load.o \
-	$(B)/test/interface/testing.o
+SCENARIO_SUPPORT := $(addprefix $(SCENARIOS)/,rseq_raw.o hammer.o clone_tls.o) \
+	$(B)/test/process/load.o $(B)/test/interface/testing.o
 
 SCENARIO_ALL := mm_cid cpu_id own_mm_cid own_cpu_id
 
@@ -32,5 +32,10 @@ $(SCENARIOS)/%.so: test/scenarios/%.c
 	$(CC) $(CFLAGS) $(SCENARIO_FLAGS) -fPIC -shared -o $@ $<
 
 $(eval $(call scenario,s01_libc_owns,mm_cid cpu_id))
+include test/scenarios/libcs.mk
+include test/scenarios/owners.mk
+include test/scenarios/children.mk
+include test/scenarios/cpus.mk
+include test/scenarios/progress.mk
 
 -include $(wildcard $(SCENARIOS)/*.d)

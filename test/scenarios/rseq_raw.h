@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <pcmalloc/pcmalloc.h>
+
 #if defined(__aarch64__)
 #define RAW_SIG 0xd428bc00u
 #else
@@ -62,5 +64,34 @@ bool raw_per_cpu(void);
 
 /* Makes the calling thread visit the slow path at least once. */
 void raw_visit_slow_path(void);
+
+/* One visit, exactly: what pcm_mode() costs. */
+void raw_visit_once(void);
+
+/*
+ * Visits until the thread is on per-CPU caches; it must not take more than
+ * RAW_VISITS_MAX. 0: it already is.
+ */
+int raw_visits_to_recover(void);
+
+/* The state of a thread on per-CPU caches: PCM_RSEQ_LIBC or PCM_RSEQ_OWN. */
+int raw_per_cpu_state(void);
+
+/* pcm_stats_get(); pcm_mode()'s line. */
+struct pcm_stats raw_stats(void);
+const char *raw_mode(void);
+
+/*
+ * Must hold of a thread whose registration is in order: pcmalloc says so, the
+ * kernel says so, and on every CPU that it may run on sched_getcpu(), the area
+ * and getcpu(2) agree. Moves the thread about.
+ */
+void raw_must_be_registered(void);
+
+/*
+ * To be called once before the helpers are used in signal handlers or before a
+ * thread's first allocation: finds by dlsym() what they need.
+ */
+void raw_prepare(void);
 
 #endif

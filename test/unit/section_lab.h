@@ -24,13 +24,18 @@ struct lab_copy {
 	void **word[LAB_NWORDS];
 };
 
-static void *lab_nothing[LAB_SLOTS] __attribute__((aligned(PCM_STACK_ALIGN)));
-static struct lab_copy lab_dummy, lab_copies[LAB_NCOPIES];
-static pcm_rseq_distance lab_table[LAB_NINDEXES];
-static void *lab_slots[LAB_NCOPIES][LAB_SLOTS]
-	__attribute__((aligned(PCM_STACK_ALIGN)));
+/* struct rseq_cs of the kernel. */
+struct lab_descriptor {
+	uint32_t version, flags;
+	uint64_t start, length, abort;
+};
+
+extern void *lab_nothing[LAB_SLOTS];
+extern struct lab_copy lab_dummy, lab_copies[LAB_NCOPIES];
+extern pcm_rseq_distance lab_table[LAB_NINDEXES];
+extern void *lab_slots[LAB_NCOPIES][LAB_SLOTS];
 /* What lies behind the last stack: never written. */
-static void *lab_fence[LAB_SLOTS] __attribute__((aligned(PCM_STACK_ALIGN)));
+extern void *lab_fence[LAB_SLOTS];
 
 static inline const void *lab_word(void)
 {
@@ -43,61 +48,24 @@ static inline void **lab_bottom(unsigned int copy, unsigned int n)
 	return &lab_slots[copy][LAB_SLOTS - n];
 }
 
-/* Makes copy `copy` a stack of n slots with the objects 1 to nobjs, 1 lowest. */
-static inline void lab_fill(unsigned int copy, unsigned int n,
-			    unsigned int nobjs)
-{
-	void **bottom = lab_bottom(copy, n);
-	unsigned int i;
-
-	memset(lab_slots[copy], 0x55, sizeof(lab_slots[copy]));
-	bottom[-1] = NULL;
-	for (i = 0; i < nobjs; i++)
-		bottom[i] = (void *)(uintptr_t)(i + 1);
-	lab_copies[copy].word[LAB_WORD] = bottom + nobjs;
-	lab_copies[copy].word[LAB_OTHER] = (void **)lab_fence;
-}
-
 static inline pcm_rseq_distance lab_distance(unsigned int copy)
 {
 	return (pcm_rseq_distance)((uintptr_t)&lab_copies[copy] -
 				   (uintptr_t)&lab_dummy);
 }
 
+/* Makes the copy a stack of n slots with the objects 1 to nobjs, 1 lowest. */
+void lab_fill(unsigned int copy, unsigned int n, unsigned int nobjs);
+
 /* The dummy as percpu/ has it; every index leads to it. */
-static inline void lab_init(void)
-{
-	lab_dummy.word[LAB_OTHER] = lab_dummy.word[LAB_WORD] =
-		lab_nothing + LAB_SLOTS;
-	memset(lab_table, 0, sizeof(lab_table));
-}
+void lab_init(void);
 
 /* Every index leads to the copy. */
-static inline void lab_all_to(unsigned int copy)
-{
-	unsigned int i;
-
-	for (i = 0; i < LAB_NINDEXES; i++)
-		lab_table[i] = lab_distance(copy);
-}
+void lab_all_to(unsigned int copy);
 
 /* The sections, each inlined once: one descriptor, one run of instructions. */
-#define LAB_SECTION PCM_NOINLINE __attribute__((unused))
-
-static LAB_SECTION bool lab_pop(struct pcm_rseq_area *area, void **obj)
-{
-	return pcm_rseq_pop(area, lab_word(), lab_table, obj);
-}
-
-static LAB_SECTION bool lab_push(struct pcm_rseq_area *area, void *obj)
-{
-	return pcm_rseq_push(area, lab_word(), lab_table, obj);
-}
-
-static LAB_SECTION bool lab_exchange(struct pcm_rseq_area *area, void *new,
-				      void **old)
-{
-	return pcm_rseq_exchange(area, lab_word(), lab_table, new, old);
-}
+bool lab_pop(struct pcm_rseq_area *area, void **obj);
+bool lab_push(struct pcm_rseq_area *area, void *obj);
+bool lab_exchange(struct pcm_rseq_area *area, void *new, void **old);
 
 #endif

@@ -1,245 +1,389 @@
 /*
  * rseq_section: an abort at every instruction of every section.
  *
- * A section is stepped through once, on an area that the kernel does not know
- * of, to learn where its instructions begin. Then each of them in turn is
- * replaced by a breakpoint and the section is run on the thread's real area: the
- * kernel sees a signal inside of a section and aborts it. Before the commit
- * nothing may have changed; after it the operation is done.
+ * A combination is a section, the state of the stacks, an instruction of the
+ * function that holds the section, a way of stopping there, and what happens in
+ * the signal handler: nothing, a migration, sections on the same words, the end
+ * of the registration. After each, memory is compared with a record that was
+ * kept by the book (section_model.h): before the commit nothing may have
+ * changed, after it the operation is done, and no object is lost or doubled.
  */
-#include "section_lab.h"
-#include "single_step.h"
+#include "section_paths.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-
-#include "rseq_process.h"
 #include "rseq_thread.h"
+#include "single_step.h"
 
 #if HAVE_SINGLE_STEP
 
-#define BREAKPOINT 0xcc
-#define STEPS_MAX 256
-#define INSTRUCTIONS_MAX 32
+/* A foreign registration is gone: visits until a refused thread is back. */
+#define VISITS_MAX 8
 
-/* struct rseq_cs of the kernel. */
-struct descriptor {
-	uint32_t version, flags;
-	uint64_t start, length, abort;
+/* Runs that are preempted before they come to the trap. */
+#define TRIES_MAX 1000
+
+struct action {
+	const char *name;
+	void (*act)(void);
+	/* After the interrupted section, if not registered any more. */
+	void (*after)(void);
+	const char *script; /* for act == play */
+	bool moves;
+	unsigned int states; /* bit set: not in this state */
 };
 
-enum section { POP, PUSH, EXCHANGE, NSECTIONS };
-
-static const struct descriptor *descriptor;
-
-/* Where the instructions on the main path begin; the last is behind the end. */
-static uintptr_t at[INSTRUCTIONS_MAX];
-static unsigned int nat;
-
-static uintptr_t steps[STEPS_MAX];
-static volatile unsigned int nsteps;
-
-static struct {
-	volatile uintptr_t at;	 /* where the breakpoint is; 0: none */
-	unsigned char original;	 /* the byte that it replaces */
-	volatile uintptr_t went; /* where the kernel sent the thread */
-	bool nested;		 /* the handler uses the stack, too */
-	void *taken;		 /* what it popped */
-} breakpoint;
-
-static bool run(enum section section, struct pcm_rseq_area *area, void *in,
-		void **out)
-{
-	switch (section) {
-	case POP:
-		return lab_pop(area, out);
-	case PUSH:
-		return lab_push(area, in);
-	default:
-		return lab_exchange(area, in, out);
-	}
-}
-
-static void restore_byte(void)
-{
-	*(unsigned char *)breakpoint.at = breakpoint.original;
-	breakpoint.at = 0;
-}
-
-static void trapped(int sig, siginfo_t *info, void *context)
-{
-	ucontext_t *uc = context;
-	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
-	uintptr_t stopped_at = breakpoint.at;
-
-	(void)sig, (void)info;
-	if (stopped_at == 0) { /* a step */
-		if (nsteps < STEPS_MAX)
-			steps[nsteps] = (uintptr_t)*ip;
-		nsteps++;
-		return;
-	}
-	restore_byte();
-	breakpoint.went = (uintptr_t)*ip;
-	if ((uintptr_t)*ip == stopped_at + 1)
-		*ip = (greg_t)stopped_at; /* not in a section: go on there */
-	if (breakpoint.nested)
-		must(lab_pop(pcm_rseq_armed, &breakpoint.taken));
-}
-
-static void set_breakpoint(uintptr_t where, bool nested)
-{
-	breakpoint.original = *(unsigned char *)where;
-	breakpoint.went = 0;
-	breakpoint.nested = nested;
-	breakpoint.taken = NULL;
-	breakpoint.at = where;
-	*(volatile unsigned char *)where = BREAKPOINT;
-}
-
-static void make_writable(uintptr_t from, uintptr_t to)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	from &= ~(page - 1);
-	to = (to + page - 1) & ~(page - 1);
-	must(mprotect((void *)from, to - from,
-		      PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
-}
-
-static void keep_steps_in_section(void)
-{
+struct combination {
+	enum section section;
+	unsigned int state;
+	enum trap_kind kind;
 	unsigned int i;
+	const struct action *action;
+};
 
-	nat = 0;
-	for (i = 0; i < nsteps; i++) {
-		if (steps[i] < descriptor->start ||
-		    steps[i] > descriptor->start + descriptor->length)
-			continue;
-		must(nat < INSTRUCTIONS_MAX);
-		at[nat++] = steps[i];
-	}
-	must(nat >= 4); /* a test, two loads, the commit */
-	must(at[0] == descriptor->start);
-	must(at[nat - 1] == descriptor->start + descriptor->length);
+static struct combination now;
+static const struct trap_path *path;
+static struct pcm_rseq_area foreign;
+
+/* The interrupted section. */
+static struct {
+	void *in, *out, *expected;
+	bool committed, aborted, met;
+	int copy; /* of the index after the handler */
+} op;
+
+static void nothing(void)
+{
 }
 
-/* Finds the section's descriptor and its instructions. */
-static void learn(enum section section)
+static void move(void)
 {
-	struct pcm_rseq_area fake = { .cpu_id = 0 };
-	struct sigaction action = { .sa_sigaction = trapped,
-				    .sa_flags = SA_SIGINFO };
-	void *out;
+	must(paths_move());
+}
+
+/*
+ * As if the scheduler had given the thread another concurrency id, which it
+ * does for a single thread rarely: the kernel corrects it when it next runs.
+ */
+static void renumber(void)
+{
+	*(volatile uint32_t *)&paths_area->mm_cid ^= 1;
+}
+
+/* p, q, x: the sections; m: to the other CPU. */
+static void play(void)
+{
+	const char *s;
+
+	for (s = now.action->script; *s; s++) {
+		if (*s == 'm')
+			move();
+		else
+			model_run(*s == 'p' ? POP :
+				  *s == 'q' ? PUSH :
+					      EXCHANGE,
+				  paths_area, NULL);
+	}
+}
+
+static void unregister(void)
+{
+	must(paths_unregister(paths_area) == 0);
+}
+
+static void make_foreign(void)
+{
+	unregister();
+	foreign.cpu_id = -1;
+	must(paths_register(&foreign) == 0);
+}
+
+static void register_again(void)
+{
+	must(pcm_rseq_arm());
+}
+
+static void unregister_and_register(void)
+{
+	unregister();
+	register_again();
+}
+
+/* Not registered: nothing works, wherever the index seems to lead. */
+static void must_all_fail(void)
+{
+	unsigned int section;
+
+	for (section = 0; section < NSECTIONS; section++)
+		must(!model_run((enum section)section, paths_area, NULL));
+	model_check(op.in);
+}
+
+static void fail_then_arm(void)
+{
+	must_all_fail();
+	register_again();
+}
+
+static void fail_while_foreign(void)
+{
+	unsigned int visits = 1;
+
+	must_all_fail();
+	must(!pcm_rseq_arm());
+	must_all_fail();
+	must(paths_unregister(&foreign) == 0);
+	while (!pcm_rseq_arm())
+		must(visits++ < VISITS_MAX);
+}
+
+#define BUT_GONE (1u << GONE)
+#define ONLY_GONE (BUT_GONE - 1)
+
+static const struct action actions[] = {
+	{ "nothing", nothing, NULL, NULL, false, 0 },
+	{ "migration", move, NULL, NULL, true, 0 },
+	{ "another concurrency id", renumber, NULL, NULL, false, 0 },
+	{ "pop", play, NULL, "p", false, 0 },
+	{ "push", play, NULL, "q", false, 0 },
+	{ "exchange", play, NULL, "x", false, 0 },
+	{ "pop, push", play, NULL, "pq", false, 0 },
+	{ "push, pop", play, NULL, "qp", false, 0 },
+	{ "pop, pop, push", play, NULL, "ppq", false, 0 },
+	{ "exchange twice", play, NULL, "xx", false, 0 },
+	{ "migration, pop and back", play, NULL, "mpm", true, 0 },
+	{ "migration, push, pop, exchange", play, NULL, "mqpx", true, 0 },
+	{ "unregistered", unregister, fail_then_arm, NULL, false, BUT_GONE },
+	{ "unregistered, registered again", unregister_and_register, NULL,
+	  NULL, false, BUT_GONE },
+	{ "unregistered, another area registered", make_foreign,
+	  fail_while_foreign, NULL, false, BUT_GONE },
+	{ "registered", register_again, NULL, NULL, false, ONLY_GONE },
+};
+
+/* The ways out share their last instructions: memory tells which one it was. */
+static void observe_commit(unsigned int i)
+{
+	op.committed = i >= path->committed && model_changed();
+	if (op.committed)
+		model_observe(now.section, op.in, &op.expected);
+}
+
+static void met(bool aborted)
+{
+	bool registered = now.state != GONE;
+
+	must(aborted == (registered && trap_inside(path, now.i)));
+	op.met = true;
+	op.aborted = aborted;
+	observe_commit(now.i);
+	now.action->act();
+	op.copy = model_current(paths_area);
+}
+
+/*
+ * Committed: done. Aborted: not done. Stopped before the section, or in one of
+ * a thread that was not registered: it went on, and memory tells.
+ */
+static void must_agree(bool done)
+{
+	int copy = model_current(paths_area), used;
+
+	if (op.committed || op.aborted) {
+		must(done == op.committed);
+	} else if (done) {
+		used = (int)model_observe(now.section, op.in, &op.expected);
+		must(used == copy || copy != op.copy);
+	}
+	if (done && now.section != PUSH)
+		must(op.out == op.expected);
+}
+
+/* Runs the section until it meets the trap: it may be preempted before. */
+static bool run_into_trap(void)
+{
+	unsigned int tries = 0;
 	bool done;
 
-	must(sigaction(SIGTRAP, &action, NULL) == 0);
-	lab_init();
-	lab_all_to(0);
-	lab_fill(0, 20, 10);
-	nsteps = 0;
-	single_step(true);
-	done = run(section, &fake, (void *)0x77, &out);
-	single_step(false);
-	must(done);
-	must(nsteps < STEPS_MAX);
-	descriptor = (const struct descriptor *)(uintptr_t)fake.rseq_cs;
-	keep_steps_in_section();
-	make_writable(descriptor->start,
-		      descriptor->start + descriptor->length + 1);
+	op.met = false;
+	trap_set(now.kind, path, now.i, met);
+	do
+		done = section_run(now.section, paths_area, op.in, &op.out);
+	while (!op.met && !done && ++tries < TRIES_MAX);
+	must(op.met);
+	return done;
 }
 
-/* False: this machine has no rseq. */
-static bool arm(void)
+static void end_gone(void)
 {
-	pcm_rseq_process_init(true, PCM_RSEQ_INDEX_CPU_ID);
-	return pcm_rseq_arm();
-}
-
-/* The state that run() leaves: with what it should leave when it is done. */
-static void must_be_done(enum section section, void **top, void *out)
-{
-	void **now = lab_copies[0].word[LAB_WORD];
-
-	switch (section) {
-	case POP:
-		must(out == (void *)10 && now == top - 1);
-		break;
-	case PUSH:
-		must(now == top + 1 && top[0] == (void *)0x77);
-		break;
-	default:
-		must(out == (void *)top && now == (void **)0x77);
-		break;
+	if (now.state == GONE && paths_area->cpu_id < 0) {
+		must_all_fail();
+		register_again();
 	}
 }
 
-static void abort_at(enum section section, uintptr_t where)
+static void combine(void)
 {
-	bool committed = where == descriptor->start + descriptor->length;
-	void *out = NULL, **top;
 	bool done;
 
-	lab_fill(0, 20, 10);
-	top = lab_copies[0].word[LAB_WORD];
-	set_breakpoint(where, false);
-	done = run(section, pcm_rseq_armed, (void *)0x77, &out);
-	must(breakpoint.went != 0);
-	must(done == committed);
-	if (!committed) {
-		must(breakpoint.went == descriptor->abort);
-		must(lab_copies[0].word[LAB_WORD] == top);
-		must(run(section, pcm_rseq_armed, (void *)0x77, &out));
+	model_init(now.state == GONE ? MIDDLE : (enum model_fill)now.state);
+	path = &paths_of[now.section][now.state];
+	op.in = model_input(now.section);
+	if (now.state == GONE)
+		unregister();
+	done = run_into_trap();
+	must_agree(done);
+	model_check(op.in);
+	if (now.action->after)
+		now.action->after();
+	end_gone();
+	model_run(now.section, paths_area, done ? NULL : op.in);
+	model_check(op.in);
+}
+
+static void note(void)
+{
+	static const char *const kinds[] = { "fault", "breakpoint" };
+	static const char *const fields[] = { "cpu_id", "mm_cid" };
+
+	snprintf(paths_now->text, sizeof(paths_now->text),
+		 "%s, %s, %s, %s at instruction %u of %u%s, %s",
+		 fields[pcm_rseq_index_field !=
+			offsetof(struct pcm_rseq_area, cpu_id)],
+		 section_names[now.section], paths_state_name(now.state),
+		 kinds[now.kind], now.i, paths_of[now.section][now.state].n,
+		 trap_inside(&paths_of[now.section][now.state], now.i) ?
+			 " (inside)" : "",
+		 now.action->name);
+}
+
+static void each_instruction(void)
+{
+	const struct trap_path *all = &paths_of[now.section][now.state];
+	unsigned int kind;
+
+	for (now.i = 0; now.i < all->n; now.i++) {
+		for (kind = TRAP_FAULT; kind <= TRAP_BREAKPOINT; kind++) {
+			now.kind = (enum trap_kind)kind;
+			note();
+			combine();
+			paths_now->done++;
+			if (trap_inside(all, now.i))
+				paths_now->inside++;
+		}
 	}
-	must_be_done(section, top, out);
+}
+
+static bool applies(bool moves)
+{
+	if (now.action->act == renumber)
+		return paths_cid_writable();
+	return (moves || !now.action->moves) &&
+		!(now.action->states & (1u << now.state));
+}
+
+/* Loop tests: a section and an index field. */
+static bool begin(int loop)
+{
+	now.section = (enum section)(loop % NSECTIONS);
+	return paths_init(loop >= NSECTIONS);
 }
 
 START_TEST(abort_at_each_instruction)
 {
-	unsigned int i;
+	bool moves;
+	size_t k;
 
-	if (!arm())
+	if (!begin(_i))
 		return;
-	learn((enum section)_i);
-	for (i = 0; i < nat; i++)
-		abort_at((enum section)_i, at[i]);
+	moves = paths_move();
+	for (now.state = 0; now.state < NSTATES; now.state++) {
+		for (k = 0; k < PCM_ARRAY_LEN(actions); k++) {
+			now.action = &actions[k];
+			if (applies(moves))
+				each_instruction();
+		}
+	}
 }
 END_TEST
 
-/* The handler pops the top object: the interrupted section must not, too. */
-static void abort_and_pop_at(enum section section, uintptr_t where)
+/* The store that others see is the section's last instruction, on each way. */
+START_TEST(commit_is_last)
 {
-	bool committed = where == descriptor->start + descriptor->length;
-	void *out = NULL, **top;
-	bool done;
+	const struct trap_path *p;
+	unsigned int state;
+	bool commits;
 
-	lab_fill(0, 20, 10);
-	top = lab_copies[0].word[LAB_WORD];
-	set_breakpoint(where, true);
-	done = run(section, pcm_rseq_armed, (void *)0x77, &out);
-	must(done == committed);
-	if (committed && section == POP) {
-		must(out == (void *)10 && breakpoint.taken == (void *)9);
-		must(lab_copies[0].word[LAB_WORD] == top - 2);
-	} else if (committed) {
-		must(breakpoint.taken == (void *)0x77);
-		must(lab_copies[0].word[LAB_WORD] == top);
-	} else {
-		must(breakpoint.taken == (void *)10);
-		must(lab_copies[0].word[LAB_WORD] == top - 1);
+	if (!begin(_i))
+		return;
+	for (state = 0; state < NSTATES; state++) {
+		p = &paths_of[now.section][state];
+		commits = state == MIDDLE ||
+			(now.section == PUSH && state == EMPTY) ||
+			(now.section == POP && state == FULL) ||
+			(now.section == EXCHANGE && state < ABSENT);
+		must(commits == (p->committed < p->n));
+		if (!commits)
+			continue;
+		must(p->at[p->committed] ==
+		     p->descriptor->start + p->descriptor->length);
+		must(trap_inside(p, p->committed - 1));
 	}
 }
+END_TEST
 
-START_TEST(handler_pops_at_each_instruction)
+/*
+ * A handler registers the thread at an instruction where it was found not to be
+ * registered, and is followed by a second one at each later instruction, which
+ * uses the same words: a section that goes on must be under protection again.
+ */
+static unsigned int second;
+
+static void met_second(bool aborted)
 {
-	unsigned int i;
+	op.aborted = aborted;
+	observe_commit(second);
+	model_run(now.section, paths_area, NULL);
+	op.copy = model_current(paths_area);
+}
 
-	if (!arm())
+static void met_first(bool aborted)
+{
+	must(!aborted);
+	op.met = true;
+	register_again();
+	op.copy = model_current(paths_area);
+	path = &paths_of[now.section][MIDDLE];
+	trap_set(TRAP_FAULT, path, second, met_second);
+}
+
+static void register_within(void)
+{
+	bool done;
+
+	snprintf(paths_now->text, sizeof(paths_now->text),
+		 "%s registered at instruction %u, interrupted at %u",
+		 section_names[now.section], now.i, second);
+	model_init(MIDDLE);
+	op.in = model_input(now.section);
+	op.committed = op.aborted = op.met = false;
+	unregister();
+	trap_set(TRAP_FAULT, &paths_of[now.section][GONE], now.i, met_first);
+	done = section_run(now.section, paths_area, op.in, &op.out);
+	must(op.met);
+	trap_clear(); /* the second may lie before the first */
+	must_agree(done);
+	model_check(op.in);
+	paths_now->done++;
+}
+
+START_TEST(registered_within)
+{
+	if (!begin(_i))
 		return;
-	learn((enum section)_i);
-	for (i = 0; i < nat; i++)
-		abort_and_pop_at((enum section)_i, at[i]);
+	paths_move();
+	for (now.i = 0; now.i < paths_of[now.section][GONE].n; now.i++)
+		for (second = 0; second < paths_of[now.section][MIDDLE].n;
+		     second++)
+			register_within();
 }
 END_TEST
 
@@ -247,38 +391,42 @@ END_TEST
  * A debugger that steps through aborts the section at its first instruction,
  * and gets out of it: no loop.
  */
+static void call_stepped(void)
+{
+	must(!section_run(now.section, paths_area, op.in, &op.out));
+}
+
 START_TEST(stepped_through)
 {
-	void *out = NULL, **top;
-	bool done;
+	static struct trap_path stepped;
 
-	if (!arm())
+	if (!begin(_i))
 		return;
-	learn((enum section)_i);
-	lab_fill(0, 20, 10);
-	top = lab_copies[0].word[LAB_WORD];
-	nsteps = 0;
-	single_step(true);
-	done = run((enum section)_i, pcm_rseq_armed, (void *)0x77, &out);
-	single_step(false);
-	must(nsteps < STEPS_MAX);
-	must(!done);
-	must(lab_copies[0].word[LAB_WORD] == top);
-	must(run((enum section)_i, pcm_rseq_armed, (void *)0x77, &out));
-	must_be_done((enum section)_i, top, out);
+	model_init(MIDDLE);
+	op.in = model_input(now.section);
+	trap_learn(&stepped, (const void *)paths_of[now.section][MIDDLE].at[0],
+		   call_stepped,
+		   (const volatile uintptr_t *)&lab_copies[0].word[LAB_WORD]);
+	must(stepped.committed == stepped.n);
+	model_check(op.in);
+	must(model_run(now.section, paths_area, op.in));
+	model_check(NULL);
 }
 END_TEST
 
 int main(void)
 {
 	TCase *tests = unit_begin("rseq_abort");
+	int status;
 
-	tcase_add_loop_test(tests, abort_at_each_instruction, 0, NSECTIONS);
-	tcase_add_loop_test(tests, stepped_through, 0, NSECTIONS);
-	/* Pop, and push; an exchanged word is no stack to pop from. */
-	tcase_add_loop_test(tests, handler_pops_at_each_instruction, 0,
-			    EXCHANGE);
-	return unit_end();
+	paths_begin();
+	tcase_add_loop_test(tests, commit_is_last, 0, 2 * NSECTIONS);
+	tcase_add_loop_test(tests, abort_at_each_instruction, 0, 2 * NSECTIONS);
+	tcase_add_loop_test(tests, registered_within, 0, 2 * NSECTIONS);
+	tcase_add_loop_test(tests, stepped_through, 0, 2 * NSECTIONS);
+	status = unit_end();
+	paths_report("abort", status != EXIT_SUCCESS);
+	return status;
 }
 
 #else

@@ -1,0 +1,24 @@
+# Sourced by matrix.sh: aarch64, by qemu's user mode. No sections are written
+# for it, so every thread is on the fallback.
+#
+# Its variables are those of matrix.sh.
+# shellcheck shell=sh disable=SC2034,SC2154
+
+cells_of_aarch64() {
+	programs=$matrix/programs/aarch64 preload=''
+	launch=qemu-aarch64
+	settings="PCM_STRESS_LIMIT=300"
+	limit=360
+	nstorm=300
+	cell "aarch64 by qemu, static glibc" \
+		"fallback, no sections for this architecture"
+}
+
+if ! command -v qemu-aarch64 >/dev/null; then
+	not_a_cell "aarch64 by qemu" skipped "no qemu-aarch64"
+elif sh test/matrix/build_programs.sh "$matrix/programs/aarch64" \
+	aarch64-linux-gnu-gcc -static "$matrix/aarch64/libpcmalloc.a"; then
+	cells_of_aarch64
+else
+	not_a_cell "aarch64 by qemu" failed "programs do not build"
+fi

@@ -1,0 +1,56 @@
+/*
+ * The words, stacks and sections of section_lab.h. A file of its own, so that
+ * the compiler makes of each section one function and no other copy.
+ */
+#include "section_lab.h"
+
+#define LAB_ALIGNED __attribute__((aligned(PCM_STACK_ALIGN)))
+
+void *lab_nothing[LAB_SLOTS] LAB_ALIGNED;
+struct lab_copy lab_dummy, lab_copies[LAB_NCOPIES];
+pcm_rseq_distance lab_table[LAB_NINDEXES];
+void *lab_slots[LAB_NCOPIES][LAB_SLOTS] LAB_ALIGNED;
+void *lab_fence[LAB_SLOTS] LAB_ALIGNED;
+
+void lab_fill(unsigned int copy, unsigned int n, unsigned int nobjs)
+{
+	void **bottom = lab_bottom(copy, n);
+	unsigned int i;
+
+	memset(lab_slots[copy], 0x55, sizeof(lab_slots[copy]));
+	bottom[-1] = NULL;
+	for (i = 0; i < nobjs; i++)
+		bottom[i] = (void *)(uintptr_t)(i + 1);
+	lab_copies[copy].word[LAB_WORD] = bottom + nobjs;
+	lab_copies[copy].word[LAB_OTHER] = (void **)lab_fence;
+}
+
+void lab_init(void)
+{
+	lab_dummy.word[LAB_OTHER] = lab_dummy.word[LAB_WORD] =
+		lab_nothing + LAB_SLOTS;
+	memset(lab_table, 0, sizeof(lab_table));
+}
+
+void lab_all_to(unsigned int copy)
+{
+	unsigned int i;
+
+	for (i = 0; i < LAB_NINDEXES; i++)
+		lab_table[i] = lab_distance(copy);
+}
+
+bool lab_pop(struct pcm_rseq_area *area, void **obj)
+{
+	return pcm_rseq_pop(area, lab_word(), lab_table, obj);
+}
+
+bool lab_push(struct pcm_rseq_area *area, void *obj)
+{
+	return pcm_rseq_push(area, lab_word(), lab_table, obj);
+}
+
+bool lab_exchange(struct pcm_rseq_area *area, void *new, void **old)
+{
+	return pcm_rseq_exchange(area, lab_word(), lab_table, new, old);
+}
