@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -22,6 +21,10 @@
 #include "slow.h"
 
 #define MS_NS 1000000L
+
+/* uapi/linux/futex.h, with FUTEX_PRIVATE_FLAG; musl has no such header. */
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
 
 enum { NONE, STARTING, RUNS, FAILED };
 
