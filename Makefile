@@ -36,8 +36,8 @@ LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fvisibility=hidden -fno-builtin-malloc -fno-plt -fexceptions \
 	-fno-strict-aliasing -DPCM_DEBUG=$(DEBUG) \
 	-DPCM_NINDEXES=$(PCM_NINDEXES) -MMD -MP
-# Part of libc from glibc 2.34 on, and in musl; needed for weak references.
-LIB_LIBS := -Wl,--no-as-needed -ldl
+# Part of libc from glibc 2.34 on, and of musl; wanted for weak references.
+LIB_LIBS := -Wl,--no-as-needed -ldl -lpthread
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
 	-Wl,--hash-style=gnu -Wl,--no-undefined -Wl,-Bsymbolic-functions
@@ -139,7 +139,7 @@ check-deps:
 	sh test/install.sh $(CC):gcc $(CXX):g++ ld:binutils \
 		/usr/include/stdlib.h:libc6-dev /usr/include/check.h:check \
 		"/usr/lib/*/libsubunit.so:libsubunit-dev" \
-		pkg-config:pkg-config musl-gcc:musl-tools strace:strace
+		pkg-config:pkg-config musl-gcc:musl-tools strace:strace gdb:gdb
 
 check: check-deps
 	@$(MAKE) --no-print-directory check-run
