@@ -35,10 +35,12 @@ pcm_slow_errands(void)
 	deferred = pcm_emergency_deferred();
 	if (PCM_UNLIKELY(deferred != NULL))
 		free_deferred(deferred);
-	if (PCM_UNLIKELY(++pcm_slow_thread.visits >= VISITS_PER_LOOK ||
-			 pcm_pulse_active())) {
-		pcm_slow_thread.visits = 0;
-		pcm_slow_thread.ops = 0;
+	if (PCM_LIKELY(++pcm_slow_thread.visits < VISITS_PER_LOOK &&
+		       !pcm_pulse_active()))
+		return;
+	pcm_slow_thread.visits = 0;
+	pcm_slow_thread.ops = 0;
+	/* A vfork child leaves ticks to others: it may hold up its parent. */
+	if (pcm_rseq_held == 0)
 		pcm_pulse_look();
-	}
 }

@@ -118,7 +118,14 @@ drain_one(struct pcm_shard *s, bool idle,
 	void **top[PCM_NWORDS][PCM_NSTACKS];
 	unsigned w, stack;
 
-	pcm_lock(&s->lock);
+	/*
+	 * A tick waits for nobody, and a vfork child must not wait: its parent may
+	 * hold the shard.
+	 */
+	if (!idle && pcm_rseq_held == 0)
+		pcm_lock(&s->lock);
+	else if (!pcm_trylock(&s->lock))
+		return;
 	if (!s->ready) {
 		pcm_unlock(&s->lock);
 		return;
