@@ -99,11 +99,11 @@ DETAILS = {
 }
 
 
-def ratios():
+def ratios(name="pair"):
     """The pairs over the empty pair of the same run."""
-    empty = statistics.median(values("pair", "empty", "ns_per_pair"))
-    cells = [f"{statistics.median(values('pair', a, 'ns_per_pair')) / empty:.2f}"
-             if values("pair", a, "ns_per_pair") else "-" for a in COLUMNS]
+    empty = statistics.median(values(name, "empty", "ns_per_pair"))
+    cells = [f"{statistics.median(values(name, a, 'ns_per_pair')) / empty:.2f}"
+             if values(name, a, "ns_per_pair") else "-" for a in COLUMNS]
     return (f"The empty pair takes {empty:.2f} ns. Ratios to it: "
             + ", ".join(f"{name} {value}" for name, value
                         in zip(COLUMNS.values(), cells)) + ".")
@@ -126,6 +126,7 @@ FIGURES = {
     "summary": lambda: table(SUMMARY, False),
     "machine": machine,
     "ratios": ratios,
+    "ratios-xeon": lambda: ratios("pair-xeon"),
     **{name: lambda rows=rows: table(rows, True)
        for name, rows in DETAILS.items()},
     **{name: lambda name=name: plain(name) for name in PLAIN},

@@ -10,6 +10,10 @@ cells_of_aarch64() {
 	settings="PCM_STRESS_LIMIT=300"
 	limit=360
 	nstorm=300
+	# Not those that read the resident memory, which is qemu's, nor the one
+	# that forks in threads, which qemu's user mode does not survive.
+	only="cell_identity small_work detached_storm stress_pattern
+		stress_migrate stress_twice stress_signal"
 	cell "aarch64 by qemu, static glibc" \
 		"fallback, no sections for this architecture"
 }

@@ -19,7 +19,7 @@
 #define PERIOD_NS 50000
 /* Registrations taken by handlers before the run ends, and its limit. */
 #define NTAKEN 20000
-#define SECONDS_MAX 30
+#define SECONDS_MAX 60
 /* Threads that are made while their creator is not registered. */
 #define NCREATIONS 100
 

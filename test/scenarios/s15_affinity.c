@@ -9,7 +9,7 @@
 #include "rseq_raw.h"
 
 /* CPUs that are visited one by one. */
-#define VISITS_MAX 8
+#define VISITS_MAX 5
 #define STIR_SECONDS 1.5
 
 static void must_have_slabs(size_t least, size_t most)
@@ -38,15 +38,15 @@ int main(int argc, char **argv)
 	claims_start();
 	last = cpus.n < VISITS_MAX ? cpus.n - 1 : VISITS_MAX;
 	crowd_start(4 * (cpus.n < 8 ? cpus.n : 8) + 4);
-	crowd_wait(10);
+	crowd_wait(3);
 	must_have_slabs(1, 1);
 	for (visit = 0; visit < last; visit++) {
 		crowd_bind(&cpus.id[visit], 1);
-		crowd_wait(5);
+		crowd_wait(2);
 		must_have_slabs((size_t)visit + 2, (size_t)visit + 2);
 	}
 	crowd_bind(cpus.id, cpus.n);
-	crowd_wait(5);
+	crowd_wait(2);
 	nchanges = crowd_stir(&cpus, STIR_SECONDS);
 	crowd_stop(&cpus);
 	must_have_slabs((size_t)last + 1, (size_t)cpus.n);

@@ -76,6 +76,7 @@ read_console() {
 	kernel=$(sed -n 's/^pcm: machine \([0-9.]*[0-9]\).*/\1/p' \
 		"$console.text" | cut -d. -f1-3)
 	while IFS='|' read -r name conf mode result took detail; do
+		[ -n "$name" ] || continue # no rows at all
 		row "${kernel:-?}" "$1" "${name#pcm: row }" "$conf" "$mode" \
 			"$result" "$took" "$detail"
 	done <<-EOF

@@ -29,6 +29,7 @@ cp -L "$build/libpcmalloc.so" "$tree/pcm/"
 for n in 16 64; do
 	cp -L "$build/table_$n/libpcmalloc.so" "$tree/pcm/table_$n/"
 done
+cp "$build/test/vm/vm_patience.so" "$tree/pcm/"
 for program in $PCM_VM_PROGRAMS; do
 	cp "$build/test/$program" "$tree/pcm/"
 	for library in $(ldd "$build/test/$program" | grep -o '/[^ ]*'); do
@@ -36,6 +37,9 @@ for program in $PCM_VM_PROGRAMS; do
 		cp -L "$library" "$tree/$library"
 	done
 done
+# pthread_cancel() loads it; beside the others, where it is looked for.
+libc=$(find "$tree" -name libc.so.6 | head -n 1)
+cp -L "$PCM_VM_LIBGCC" "$(dirname "$libc")/"
 find "$tree/pcm" -type f ! -name tests -exec strip --strip-debug {} +
 (cd "$tree" && find . | cpio -o -H newc --quiet) | gzip -1 >"$file.part"
 mv "$file.part" "$file"

@@ -24,15 +24,21 @@ $(addprefix $(B)/test/vm/,vm_slabs vm_fence): \
 $(B)/test/vm/%: $(B)/test/vm/%.o $(CPU_SUPPORT)
 	$(CC) $(CFLAGS) -pthread -o $@ $< $(CPU_SUPPORT) -ldl -lrt
 
+$(B)/test/vm/vm_patience.so: test/vm/vm_patience.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SCENARIO_FLAGS) -fPIC -shared -o $@ $<
+
 # Fetched once; remove the file to have a newer one.
 $(VM)/%/vmlinuz:
 	sh test/vm/get_kernel.sh $* $(@D)
 
 $(VM)/initramfs.gz: $(addprefix $(B)/test/,$(VM_PROGRAMS)) \
 		$(B)/libpcmalloc.so $(B)/table_16/libpcmalloc.so \
-		$(B)/table_64/libpcmalloc.so $(wildcard test/vm/*.sh)
+		$(B)/table_64/libpcmalloc.so $(B)/test/vm/vm_patience.so \
+		$(wildcard test/vm/*.sh)
 	@mkdir -p $(@D)
 	PCM_VM_PROGRAMS="$(VM_PROGRAMS)" \
+		PCM_VM_LIBGCC=$$($(CC) -print-file-name=libgcc_s.so.1) \
 		sh test/vm/make_initramfs.sh $(B) $@
 
 .PHONY: check-vm vm-run

@@ -25,12 +25,15 @@ option() {
 set=$(option set all)
 only=$(option only '*')
 PCM_STRESS_SECONDS=$(option seconds 3)
-PCM_STIR_SECONDS=$PCM_STRESS_SECONDS
 PCM_STRESS_LIMIT=300
-export PCM_STRESS_SECONDS PCM_STIR_SECONDS PCM_STRESS_LIMIT
-limit=240
 translated=$(option translated 0)
+PCM_STIR_SECONDS=$((PCM_STRESS_SECONDS + 4 * translated))
+export PCM_STRESS_SECONDS PCM_STIR_SECONDS PCM_STRESS_LIMIT
 library=/pcm/libpcmalloc.so
+limit=240 patience=
+if [ "$translated" = 1 ]; then
+	limit=900 patience=/pcm/vm_patience.so
+fi
 ncpus=$(grep -c ^processor /proc/cpuinfo)
 last=$((ncpus - 1))
 
@@ -72,7 +75,7 @@ run() {
 	wanted "$name" || return
 	echo "pcm: start $name|$conf" >/dev/console
 	began=$(cut -d. -f1 /proc/uptime)
-	timeout -k 5 $limit env LD_PRELOAD=$library \
+	timeout -k 5 $limit env LD_PRELOAD="$library $patience" \
 		PCMALLOC_CONF="$conf,stats:exit" "$@" >/tmp/out 2>&1
 	status=$?
 	took=$(($(cut -d. -f1 /proc/uptime) - began))
@@ -181,14 +184,16 @@ scenarios() {
 		[ "$conf" != rseq:off ] || continue
 		for name in s01_libc_owns s12_fork_under_load \
 			s12_vfork_children s12_clone_vm s13_cancellation \
-			s14_signal_storm s15_cpuset s16_many_threads \
-			vm_fence; do
+			s14_signal_storm s15_cpuset vm_fence; do
 			run $name "$conf" "$mode" /pcm/$name
 		done
+		[ "$conf" != index:mm_cid ] || run s16_many_threads "$conf" \
+			"$mode" /pcm/s16_many_threads
+		# It takes every thread to every CPU: two will do.
 		own="per-CPU, own registration, ${mode##*, }"
 		run own:s02_own_registration "$conf" "$own" env \
 			GLIBC_TUNABLES=glibc.pthread.rseq=0 \
-			/pcm/s02_own_registration
+			taskset -c 1,$last /pcm/s02_own_registration
 		if [ "$translated" = 0 ]; then
 			run s08_behind_our_back "$conf" "$mode" \
 				/pcm/s08_behind_our_back
@@ -207,7 +212,7 @@ tables() {
 		library=/pcm/table_$n/libpcmalloc.so
 		mode="per-CPU, *"
 		[ "$ids" -le $n ] || mode=$small
-		for name in stress_fork s15_affinity; do
+		for name in stress_twice stress_fork; do
 			run table_$n:$name index:auto "$mode" \
 				taskset -c "$stressed" /pcm/$name
 		done
