@@ -11,6 +11,10 @@
 #	PCM_VM_LIMIT	seconds until a machine counts as hung
 #	PCM_VM_ACCEL	kvm or tcg; else what works
 #
+# The machine that runs listens for qemu's commands on BUILD/vm/monitor: `stop`
+# halts it, its clock too, and `cont` lets it go on, where the host is needed for
+# something else for a while (socat - UNIX-CONNECT:build/vm/monitor).
+#
 # kvm is used where a kernel really starts on it: /dev/kvm may be there and run
 # only guests that know it. Otherwise qemu translates: the virtual CPUs are
 # threads then, and run in parallel as far as the host has CPUs; the stress
@@ -35,6 +39,7 @@ boot() {
 	# shellcheck disable=SC2086 # a list of words
 	timeout -k 5 "$1" qemu-system-x86_64 $accel -cpu max -smp "$3" -m 2G \
 		-nodefaults -no-user-config -display none -no-reboot \
+		-monitor "unix:$vm/monitor,server=on,wait=off" \
 		-serial stdio -kernel "$vm/$2/vmlinuz" \
 		-initrd "$vm/initramfs.gz" \
 		-append "$append $4" </dev/null >"$console" \
