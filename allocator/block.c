@@ -4,6 +4,7 @@
 #include "block.h"
 
 #include "cache.h"
+#include "central.h"
 #include "emergency.h"
 #include "large.h"
 #include "mapping.h"
@@ -36,9 +37,26 @@ pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed)
 		nbytes = 1;
 	if (!pcm_slow_enter())
 		return pcm_emergency_alloc(nbytes, align);
+	pcm_slow_thread.settled = true;
 	p = alloc(nbytes, align, zeroed);
 	pcm_slow_leave();
 	return p;
+}
+
+/*
+ * What a thread frees before it has allocated anything was handed to it, and its
+ * neighbours, mostly, to other threads. A block that shares a cache line with them
+ * goes to its span: in the CPU's cache it would be the next one that this thread
+ * gets, to write to it while the others write to theirs.
+ */
+static bool
+handed_over(unsigned class)
+{
+	bool first = !pcm_slow_thread.settled;
+
+	pcm_slow_thread.settled = true;
+	return PCM_UNLIKELY(first) &&
+		pcm_size_class[class].size < PCM_CACHE_LINE;
 }
 
 /* No span: in a mapping's middle, on a page that is free, or not ours. */
@@ -75,7 +93,10 @@ pcm_block_free(void *p)
 	struct pcm_span *span;
 
 	if (class != 0) {
-		pcm_cache_free(class, p);
+		if (handed_over(class))
+			pcm_central_flush(class, &p, 1);
+		else
+			pcm_cache_free(class, p);
 		return;
 	}
 	span = span_of_block("free", p);

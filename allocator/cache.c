@@ -6,36 +6,11 @@
  */
 #include "cache.h"
 
+#include "capacity.h"
 #include "central.h"
 #include "depot.h"
 #include "percpu.h"
 #include "size_class.h"
-
-#include <stdatomic.h>
-
-/*
- * Slow start: a class of larger blocks gets magazines when it has been asked for
- * this often. Before, a freed block goes straight to its span, so that a small
- * or short-lived process uses the same pages for many sizes: some 600 KiB of a
- * Python interpreter's.
- */
-#define SLOW_START_SIZE 1024u
-#define SLOW_START_VISITS 32u
-
-static atomic_uint visits[PCM_NCLASSES];
-
-/* Has the class no magazines, or not yet? */
-static bool
-slow_start(unsigned class)
-{
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-
-	if (PCM_UNLIKELY(sc->nslots == 0))
-		return true;
-	return sc->size > SLOW_START_SIZE &&
-		atomic_load_explicit(&visits[class], memory_order_relaxed) <
-			SLOW_START_VISITS;
-}
 
 /*
  * An empty magazine filled from the spans; the lowest address on top, so that
@@ -44,14 +19,15 @@ slow_start(unsigned class)
 static void **
 fill(unsigned class, void **mag)
 {
-	unsigned i, n = pcm_size_class[class].nslots;
+	unsigned i, n, nslots = pcm_capacity(class);
 	void *objs[PCM_MAG_NSLOTS_MAX];
 
-	n = pcm_central_fill(class, objs, n);
+	n = pcm_central_fill(class, objs, nslots);
 	if (n == 0) {
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;
 	}
+	mag = pcm_mag_resize(mag, nslots);
 	for (i = n; i-- > 0;)
 		pcm_mag_push(&mag, objs[i]);
 	return mag;
@@ -79,6 +55,7 @@ get_objects(unsigned class)
 
 	if (!pcm_mag_empty(spare))
 		return spare;
+	pcm_capacity_miss(class);
 	full = pcm_depot_get_full(class, spare);
 	if (full != PCM_MAG_NONE)
 		return full;
@@ -105,9 +82,8 @@ pcm_cache_alloc(unsigned class, bool *zeroed)
 {
 	void *obj, **mag;
 
-	if (slow_start(class)) {
-		atomic_fetch_add_explicit(&visits[class], 1,
-					  memory_order_relaxed);
+	if (PCM_UNLIKELY(pcm_capacity(class) == 0)) {
+		pcm_capacity_miss(class);
 		return alloc_direct(class, zeroed);
 	}
 	if (pcm_percpu_pop(class, &obj))
@@ -126,8 +102,11 @@ get_room(unsigned class)
 {
 	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
 
+	if (spare != PCM_MAG_NONE && pcm_mag_empty(spare))
+		return pcm_mag_resize(spare, pcm_capacity(class));
 	if (!pcm_mag_full(spare))
 		return spare;
+	pcm_capacity_miss(class);
 	return pcm_depot_get_empty(class, spare);
 }
 
@@ -136,7 +115,7 @@ pcm_cache_free(unsigned class, void *p)
 {
 	void **mag;
 
-	if (!slow_start(class)) {
+	if (PCM_LIKELY(pcm_capacity(class) != 0)) {
 		if (pcm_percpu_push(class, p))
 			return;
 		mag = get_room(class);

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "capacity.h"
 #include "central.h"
 #include "limit.h"
 #include "lock.h"
@@ -15,8 +16,12 @@
 #include "pulse.h"
 #include "size_class.h"
 
-/* A class may keep this many bytes, or MIN_FULL magazines if that is more. */
-#define MAX_BYTES ((size_t)1 << 20)
+/*
+ * A class may keep this many bytes, or MIN_FULL magazines if that is more. What is
+ * over goes to the spans, where its pages can serve other sizes while they are still
+ * in the CPU's caches.
+ */
+#define MAX_BYTES ((size_t)128 << 10)
 #define MIN_FULL 2u
 #define MAX_EMPTY 4u
 
@@ -29,7 +34,6 @@ static struct depot {
 	struct pcm_lock lock;
 	struct stack full, empty;
 	unsigned low;	/* least full.n since the last decay */
-	unsigned max;	/* bound of full.n */
 	size_t nobjs;	/* in the full ones */
 } PCM_LINE_ALIGNED depots[PCM_NCLASSES];
 
@@ -51,12 +55,7 @@ pcm_depot_init(void)
 	unsigned c;
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
-		const struct pcm_size_class *sc = &pcm_size_class[c];
-		size_t full = (size_t)sc->size * sc->nslots;
-		size_t n = full == 0 ? 0 : max_bytes / full;
-
 		depots[c].lock.rank = PCM_RANK_DEPOT;
-		depots[c].max = n > min_full ? (unsigned)n : min_full;
 		depots[c].full.head = depots[c].empty.head = PCM_MAG_NONE;
 	}
 }
@@ -81,18 +80,12 @@ pop(struct stack *stack)
 	return mag;
 }
 
-static unsigned
-count(unsigned class, void **mag)
-{
-	return pcm_mag_count(mag, pcm_size_class[class].nslots);
-}
-
 /*
  * What all depots hold. Objects in depots keep their spans alive, so many classes
  * that are full of objects from an earlier phase would cost a multiple of that:
  * bounded by a part of the heap. Relaxed; a sum in passing will do.
  */
-#define ALL_MIN ((size_t)8 << 20)
+#define ALL_MIN ((size_t)1 << 20)
 #define ALL_DIVISOR 16u
 
 static atomic_size_t in_all;
@@ -118,30 +111,41 @@ pop_full_locked(struct depot *depot, unsigned class)
 {
 	void **mag = pop(&depot->full);
 
-	depot->nobjs -= count(class, mag);
-	add_to_all(class, -(ptrdiff_t)count(class, mag));
+	depot->nobjs -= pcm_mag_count(mag);
+	add_to_all(class, -(ptrdiff_t)pcm_mag_count(mag));
 	if (depot->full.n < depot->low)
 		depot->low = depot->full.n;
 	return mag;
+}
+
+static bool
+has_room(const struct depot *depot, unsigned class, void **mag)
+{
+	size_t nobjs = depot->nobjs + pcm_mag_count(mag);
+
+	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
+		return false;
+	return depot->full.n < min_full ||
+		(nobjs * pcm_size_class[class].size <= max_bytes &&
+		 !enough_in_all());
 }
 
 /* Returns false if there are enough of them. */
 static bool
 push_full_locked(struct depot *depot, unsigned class, void **mag)
 {
-	if (depot->full.n >= depot->max || enough_in_all() ||
-	    atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
+	if (!has_room(depot, class, mag))
 		return false;
 	push(&depot->full, mag);
-	depot->nobjs += count(class, mag);
-	add_to_all(class, (ptrdiff_t)count(class, mag));
+	depot->nobjs += pcm_mag_count(mag);
+	add_to_all(class, (ptrdiff_t)pcm_mag_count(mag));
 	return true;
 }
 
 void **
 pcm_depot_flush(unsigned class, void **mag)
 {
-	unsigned n = count(class, mag);
+	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
 	pcm_central_flush(class, objs, n);
@@ -175,7 +179,7 @@ pcm_depot_get_empty(unsigned class, void **full)
 	void **mag = PCM_MAG_NONE;
 
 	if (full != PCM_MAG_NONE)
-		pcm_pulse_cached(count(class, full) *
+		pcm_pulse_cached(pcm_mag_count(full) *
 				 (size_t)pcm_size_class[class].size, true);
 	pcm_lock(&depot->lock);
 	if (full == PCM_MAG_NONE || push_full_locked(depot, class, full)) {
@@ -184,10 +188,10 @@ pcm_depot_get_empty(unsigned class, void **full)
 	}
 	pcm_unlock(&depot->lock);
 	if (full != PCM_MAG_NONE)
-		return pcm_depot_flush(class, full);
+		mag = pcm_depot_flush(class, full);
 	if (mag == PCM_MAG_NONE)
-		mag = pcm_mag_new(pcm_size_class[class].nslots);
-	return mag;
+		return pcm_mag_new(pcm_capacity(class));
+	return pcm_mag_resize(mag, pcm_capacity(class));
 }
 
 void

@@ -70,8 +70,6 @@ magazine_bytes(void)
 static void
 set_up(void)
 {
-	unsigned c;
-
 	pcm_sys_init();
 	pcm_conf_read();
 	if (pcm_conf.stats != 0)
@@ -81,8 +79,6 @@ set_up(void)
 	pcm_central_init();
 	pcm_depot_init();
 	pcm_sys_thp = (enum pcm_thp)pcm_conf.thp;
-	for (c = 1; c < PCM_NCLASSES; c++)
-		pcm_percpu_nslots[c] = pcm_size_class[c].nslots;
 	pcm_percpu_init(pcm_meta_alloc_forever, choose_nshards());
 	pcm_rseq_process_init(pcm_conf.rseq != 0,
 			      (enum pcm_rseq_index)pcm_conf.index);

@@ -231,7 +231,7 @@ pcm_mapping_free(struct pcm_span *span)
 	cached = maps.cache.nbytes;
 	pcm_unlock(&maps.lock);
 	if (keep)
-		pcm_pulse_freed(cached, 0);
+		pcm_pulse_freed(cached, cached, 0);
 	else
 		unmap(span);
 }

@@ -284,16 +284,18 @@ pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
 
-	size_t warm, used;
+	size_t warm, lately, used;
 	bool too_many;
 
 	pcm_lock(&heap.lock);
 	give_locked(huge, run_of(huge, p, npages), false);
 	too_many = heap.nwhole > LIMITED_KEEP;
 	warm = warm_locked();
+	lately = heap.low_warm;
 	used = used_locked();
 	pcm_unlock(&heap.lock);
-	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, used << PCM_PAGE_SHIFT);
+	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, lately << PCM_PAGE_SHIFT,
+			used << PCM_PAGE_SHIFT);
 	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_limit_near,
 					      memory_order_relaxed)))
 		pcm_page_heap_release(npages << PCM_PAGE_SHIFT);

@@ -10,6 +10,7 @@
 
 #include "background.h"
 #include "cache.h"
+#include "capacity.h"
 #include "conf.h"
 #include "depot.h"
 #include "limit.h"
@@ -17,9 +18,14 @@
 #include "page_heap.h"
 #include "sys.h"
 
-/* Much is idle: more than this and this part of what is used. */
+/*
+ * Much is idle: more than this and this part of what is used. What comes and goes
+ * within a tick is not idle, unless it is so much that nobody may come by again.
+ */
 #define IDLE_MIN ((size_t)4 << 20)
 #define IDLE_DIVISOR 8u
+#define SUDDEN_MIN ((size_t)16 << 20)
+#define SUDDEN_DIVISOR 4u
 
 /* Ticks after the last one that found much: caches empty in two, pages in two. */
 #define MORE_TICKS 6
@@ -62,10 +68,16 @@ become_active(void)
 		STORE(pcm_background_due, true);
 }
 
-void
-pcm_pulse_freed(size_t idle, size_t used)
+static bool
+suddenly_much(size_t idle, size_t used)
 {
-	if (PCM_UNLIKELY(much(idle, used)))
+	return idle > SUDDEN_MIN && idle - SUDDEN_MIN > used / SUDDEN_DIVISOR;
+}
+
+void
+pcm_pulse_freed(size_t idle, size_t lately, size_t used)
+{
+	if (PCM_UNLIKELY(suddenly_much(idle, used) || much(lately, used)))
 		become_active();
 }
 
@@ -109,6 +121,7 @@ pcm_pulse_tick(void)
 	if (active)
 		pcm_cache_drain_idle();
 	pcm_depot_decay();
+	pcm_capacity_tick();
 	given = pcm_mapping_decay();
 	given += pcm_page_heap_decay();
 	if (active) {

@@ -25,7 +25,7 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 
 /* Bytes in a magazine: bounds what a CPU can hold of a class. */
 #define MAGAZINE_BYTES 65536u
-#define NSLOTS_MAX 126u
+#define NSLOTS_MAX 125u
 
 /* A span: at least this much, so that visits to the page heap are rare. */
 #define SPAN_MIN_PAGES 8u /* 64 KiB */

@@ -27,6 +27,7 @@ struct pcm_slow_thread {
 	volatile int32_t inside;
 	uint32_t visits; /* since the last look at the clock */
 	uint32_t ops;	 /* since the last visit, while the fast path is cut */
+	bool settled;	 /* it has allocated or freed before */
 };
 
 extern PCM_HIDDEN PCM_TLS struct pcm_slow_thread pcm_slow_thread;

@@ -164,22 +164,41 @@ block_index(const struct pcm_span *span, const void *p, uint32_t *index)
 		*index * pcm_size_class[span->class].size == offset;
 }
 
-enum pcm_span_fault
-pcm_span_put(struct pcm_span *span, const void *p)
+static enum pcm_span_fault
+put_one(struct pcm_span *span, const void *p)
 {
 	uint32_t index;
 	uint64_t bit;
 
-	if (!block_index(span, p, &index))
+	if (PCM_UNLIKELY(!block_index(span, p, &index)))
 		return PCM_SPAN_NOT_A_BLOCK;
 	bit = (uint64_t)1 << (index % WORD_BITS);
-	if (span->free[index / WORD_BITS] & bit)
+	if (PCM_UNLIKELY(span->free[index / WORD_BITS] & bit))
 		return PCM_SPAN_FREE_ALREADY;
 	set_word(span, index / WORD_BITS, span->free[index / WORD_BITS] | bit);
-	span->nfree++;
 	if (index / WORD_BITS < span->first)
 		span->first = (uint16_t)(index / WORD_BITS);
 	return PCM_SPAN_OK;
+}
+
+unsigned
+pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
+	     enum pcm_span_fault *fault)
+{
+	unsigned done;
+
+	*fault = PCM_SPAN_OK;
+	for (done = 0; done < n; done++) {
+		size_t offset = (size_t)((char *)objs[done] - span->start);
+
+		if (offset >= span->nbytes)
+			break;
+		*fault = put_one(span, objs[done]);
+		if (PCM_UNLIKELY(*fault != PCM_SPAN_OK))
+			break;
+	}
+	span->nfree = (uint16_t)(span->nfree + done);
+	return done;
 }
 
 bool

@@ -66,10 +66,14 @@ enum pcm_span_fault {
 };
 
 /*
- * pcm_span_put() - block p is free again. The caller holds the central's lock.
- * On a fault nothing has changed.
+ * pcm_span_put() - those of the n blocks are free again that come before the first
+ * one outside of the span. The caller holds the central's lock.
+ *
+ * Returns how many; *fault tells whether the next one is none to be freed, and
+ * nothing has changed for it.
  */
-enum pcm_span_fault pcm_span_put(struct pcm_span *span, const void *p);
+unsigned pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
+		      enum pcm_span_fault *fault);
 
 /* Does a block begin at p? p lies in the span. */
 bool pcm_span_is_block(const struct pcm_span *span, const void *p);

@@ -37,7 +37,7 @@ grow_locked(void)
 void **
 pcm_mag_new(unsigned nslots)
 {
-	void **base, **top;
+	void **base;
 
 	pcm_lock(&pcm_mag_lock);
 	if (pool == NULL)
@@ -50,9 +50,7 @@ pcm_mag_new(unsigned nslots)
 	pcm_unlock(&pcm_mag_lock);
 	if (base == NULL)
 		return PCM_MAG_NONE;
-	top = base + PCM_MAG_WORDS - nslots;
-	top[-1] = NULL;
-	return top;
+	return pcm_mag_resize(base + PCM_MAG_WORDS, nslots);
 }
 
 void

@@ -5,8 +5,8 @@
  * the *top*, tells everything about a magazine: where it is, and how full.
  *
  *	base, aligned to 1024				  base + 1024
- *	| link | ... unused ... | 0 | slot 0 | ... | slot n-1 |
- *	  w[0]			 w[127-n] w[128-n]	w[127]
+ *	| link | n | ... unused ... | 0 | slot 0 | ... | slot n-1 |
+ *	  w[0]  w[1]		 w[127-n] w[128-n]	   w[127]
  *
  *	top	= address of the word above the topmost object
  *	empty	: top = &w[128 - n], and top[-1] = 0, the sentinel
@@ -14,9 +14,10 @@
  *	count	= top - &w[128 - n]
  *	base	= (top - 1 byte) rounded down to 1024
  *
- * n, the number of slots, belongs to the stack (size class) that the magazine
- * serves: 1 <= n <= PCM_MAG_NSLOTS_MAX. Magazine memory is never unmapped; the
- * sentinel is written anew whenever the pool hands one out.
+ * n, the number of slots, is the magazine's own, 1 <= n <= PCM_MAG_NSLOTS_MAX: it
+ * is chosen when the pool hands the magazine out and may be chosen anew whenever it
+ * is empty; the sentinel is written then. Magazines of any n can follow each other
+ * in a stack. Magazine memory is never unmapped.
  *
  * PCM_MAG_NONE is the top of no magazine: at once empty and full.
  *
@@ -35,7 +36,7 @@
 
 #define PCM_MAG_BYTES PCM_STACK_ALIGN
 #define PCM_MAG_WORDS (PCM_MAG_BYTES / sizeof(void *))
-#define PCM_MAG_NSLOTS_MAX (PCM_MAG_WORDS - 2) /* w[0] link, w[1] sentinel */
+#define PCM_MAG_NSLOTS_MAX (PCM_MAG_WORDS - 3) /* link, n, sentinel */
 
 _Static_assert(PCM_MAG_WORDS == 128, "drawn above");
 
@@ -62,13 +63,37 @@ pcm_mag_base(void **top)
 	return (void **)(((uintptr_t)top - 1) & ~(uintptr_t)(PCM_MAG_BYTES - 1));
 }
 
-/* Objects in the magazine of `top`, which has nslots slots; 0 for none. */
+/*
+ * Slots of a magazine; not for PCM_MAG_NONE. Relaxed, because statistics ask about
+ * magazines that belong to others.
+ */
 static inline unsigned
-pcm_mag_count(void **top, unsigned nslots)
+pcm_mag_nslots(void **top)
+{
+	return (unsigned)(uintptr_t)__atomic_load_n(&pcm_mag_base(top)[1],
+						    __ATOMIC_RELAXED);
+}
+
+/* Objects in the magazine of `top`; 0 for PCM_MAG_NONE. */
+static inline unsigned
+pcm_mag_count(void **top)
 {
 	if (top == PCM_MAG_NONE)
 		return 0;
-	return (unsigned)(top - (pcm_mag_base(top) + PCM_MAG_WORDS - nslots));
+	return pcm_mag_nslots(top) -
+		(unsigned)(pcm_mag_base(top) + PCM_MAG_WORDS - top);
+}
+
+/* Gives an empty magazine another number of slots. Returns its top. */
+static inline void **
+pcm_mag_resize(void **top, unsigned nslots)
+{
+	void **base = pcm_mag_base(top);
+
+	__atomic_store_n(&base[1], (void *)(uintptr_t)nslots, __ATOMIC_RELAXED);
+	top = base + PCM_MAG_WORDS - nslots;
+	top[-1] = NULL;
+	return top;
 }
 
 /* Requires !pcm_mag_empty(*top). */

@@ -34,7 +34,6 @@ const struct pcm_slab pcm_slab_dummy = { .word = { ALL_NONE, ALL_NONE } };
 pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
 pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
 atomic_bool pcm_percpu_cut;
-uint8_t pcm_percpu_nslots[PCM_NSTACKS];
 
 enum state {
 	ABSENT,
@@ -49,6 +48,7 @@ static struct pcm_lock stop_lock = PCM_LOCK_INIT(PCM_RANK_STOP);
 
 /* All slabs. Written under stop_lock; never shrinks. */
 static struct pcm_slab *_Atomic slabs;
+static atomic_uint nslabs;
 
 static void *(*memory_alloc)(size_t nbytes, size_t align);
 
@@ -115,6 +115,7 @@ populate_locked(uint32_t index)
 	slab->index = index;
 	slab->next = atomic_load_explicit(&slabs, memory_order_relaxed);
 	atomic_store_explicit(&slabs, slab, memory_order_release);
+	atomic_fetch_add_explicit(&nslabs, 1, memory_order_relaxed);
 	set_state(index, LIVE);
 	table_set(index, slab);
 	return true;
@@ -188,6 +189,13 @@ pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 			return old;
 	}
 	return pcm_shard_exchange(which, stack, top);
+}
+
+unsigned
+pcm_percpu_nsets(void)
+{
+	return atomic_load_explicit(&nslabs, memory_order_relaxed) +
+		pcm_shard_nready();
 }
 
 bool
@@ -369,6 +377,15 @@ pcm_percpu_drain_idle(void (*take)(unsigned stack, void **top))
 	pcm_shard_drain_idle(take);
 }
 
+/* Of a slab that is in use: the magazine may be somebody else's by now. */
+static unsigned
+count_in_passing(void ***word)
+{
+	unsigned n = pcm_mag_count(__atomic_load_n(word, __ATOMIC_RELAXED));
+
+	return n <= PCM_MAG_NSLOTS_MAX ? n : 0;
+}
+
 void
 pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 {
@@ -380,13 +397,9 @@ pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 	     s = s->next) {
 		stats->nslabs++;
 		for (w = 0; w < PCM_NWORDS; w++) {
-			for (stack = 1; stack < PCM_NSTACKS; stack++) {
-				void **top = __atomic_load_n(
-					&s->word[w][stack], __ATOMIC_RELAXED);
-
-				stats->nobjs[stack] += pcm_mag_count(
-					top, pcm_percpu_nslots[stack]);
-			}
+			for (stack = 1; stack < PCM_NSTACKS; stack++)
+				stats->nobjs[stack] +=
+					count_in_passing(&s->word[w][stack]);
 		}
 	}
 	pcm_shard_stats_add(stats);

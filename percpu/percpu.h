@@ -60,9 +60,6 @@ extern PCM_HIDDEN const struct pcm_slab pcm_slab_dummy;
 extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
 extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
 
-/* Slots of a stack's magazines; set before pcm_percpu_init(). */
-extern uint8_t pcm_percpu_nslots[PCM_NSTACKS];
-
 /*
  * pcm_percpu_init() - before the first other call.
  *
@@ -149,14 +146,16 @@ bool pcm_percpu_push(unsigned stack, void *obj);
 /*
  * pcm_percpu_exchange() - put a magazine into a word, take out the old one.
  *
- * top		a magazine of this stack's number of slots, or PCM_MAG_NONE;
- *		the caller gives it away
+ * top		a magazine, or PCM_MAG_NONE; the caller gives it away
  *
  * Returns the old top, which the caller now owns; always succeeds: after a few
  * aborts the exchange takes place in a shard.
  */
 void **pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack,
 			   void **top);
+
+/* Slabs and shards in use: how many sets of magazines there are. Any context. */
+unsigned pcm_percpu_nsets(void);
 
 /* True if this thread is (interrupted) within a shard operation. */
 bool pcm_percpu_inside(void);

@@ -9,6 +9,7 @@
 static struct pcm_shard shards[PCM_NSHARDS_MAX];
 static unsigned nshards = 1;
 static atomic_uint next_thread;
+static atomic_uint nready;
 
 PCM_TLS struct pcm_shard_thread pcm_shard_thread;
 
@@ -45,6 +46,7 @@ initialise(struct pcm_shard *s)
 		for (stack = 0; stack < PCM_NSTACKS; stack++)
 			s->slab.word[w][stack] = PCM_MAG_NONE;
 	s->ready = true;
+	atomic_fetch_add_explicit(&nready, 1, memory_order_relaxed);
 }
 
 /* *was_inside goes to leave(): operations nest in signal handlers only. */
@@ -99,6 +101,12 @@ pcm_shard_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 	s->slab.word[which][stack] = top;
 	pcm_shard_leave(s, inside);
 	return old;
+}
+
+unsigned
+pcm_shard_nready(void)
+{
+	return atomic_load_explicit(&nready, memory_order_relaxed);
 }
 
 bool
@@ -180,8 +188,7 @@ pcm_shard_stats_add(struct pcm_percpu_stats *stats)
 		for (w = 0; s->ready && w < PCM_NWORDS; w++)
 			for (stack = 1; stack < PCM_NSTACKS; stack++)
 				stats->nobjs[stack] += pcm_mag_count(
-					s->slab.word[w][stack],
-					pcm_percpu_nslots[stack]);
+					s->slab.word[w][stack]);
 		pcm_unlock(&s->lock);
 	}
 }

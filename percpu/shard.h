@@ -142,6 +142,9 @@ void **pcm_shard_exchange(enum pcm_slab_word which, unsigned stack,
 
 bool pcm_shard_inside(void);
 
+/* Shards that have been used. */
+unsigned pcm_shard_nready(void);
+
 void pcm_shard_drain(void (*take)(unsigned stack, void **top));
 void pcm_shard_drain_idle(void (*take)(unsigned stack, void **top));
 

@@ -81,7 +81,7 @@ static inline void bank_store(unsigned int stack, void **mag)
 	if (mag == PCM_MAG_NONE)
 		return;
 	must(stack >= 1 && stack <= BANK_NSTACKS);
-	must(pcm_mag_count(mag, bank_nslots_of(stack)) <=
+	must(pcm_mag_count(mag) <=
 	     bank_nslots_of(stack));
 	which = pcm_mag_full(mag) ? BANK_FULL : BANK_ROOM;
 	pthread_mutex_lock(&bank_pool[stack].lock);
@@ -117,7 +117,6 @@ static inline void bank_open(void)
 	for (s = 1; s <= BANK_NSTACKS; s++) {
 		void **mag = PCM_MAG_NONE;
 
-		pcm_percpu_nslots[s] = bank_nslots[s];
 		pthread_mutex_init(&bank_pool[s].lock, NULL);
 		for (i = 1; i <= BANK_PER_STACK; i++) {
 			if (pcm_mag_full(mag)) {

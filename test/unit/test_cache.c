@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "cache.h"
+#include "capacity.h"
 #include "central.h"
 #include "depot.h"
 #include "pagemap.h"
@@ -116,9 +117,9 @@ START_TEST(ascending)
 	unsigned int i;
 
 	warm_up(100);
-	for (i = 0; i < pcm_size_class[class].nslots; i++)
+	for (i = 0; i < pcm_capacity(class); i++)
 		objs[i] = pcm_cache_alloc(class, NULL);
-	for (i = 1; i < pcm_size_class[class].nslots; i++)
+	for (i = 1; i < pcm_capacity(class); i++)
 		must((char *)objs[i] - (char *)objs[i - 1] ==
 		     (ptrdiff_t)pcm_size_class[class].size);
 }
@@ -126,15 +127,17 @@ END_TEST
 
 /*
  * After a visit to the depot or the spans, whatever the order of operations, at
- * least a magazine's worth of them passes before the next; less only where the
- * spans had less to give.
+ * least a magazine's worth of them passes before the next, of the size that they
+ * began with; less only where the spans had less to give.
  */
 START_TEST(hysteresis)
 {
 	uint64_t state = testing_seed();
 	unsigned int i, n = 0, last = 0, nvisits = 0, early = 0, gap = 0;
+	unsigned int least;
 
 	warm_up(100);
+	least = pcm_capacity(class);
 	for (i = 1; i < 200000; i++) {
 		size_t out = nout(class), kept = pcm_depot_nobjs(class);
 		unsigned int bias = 4 + i / 2000 % 2;
@@ -146,7 +149,7 @@ START_TEST(hysteresis)
 		if (nout(class) == out && pcm_depot_nobjs(class) == kept)
 			continue;
 		early += i - last < gap;
-		gap = pcm_size_class[class].nslots - 1u;
+		gap = least - 1u;
 		if (nout(class) > out && nout(class) - out < gap)
 			gap = (unsigned int)(nout(class) - out) - 1;
 		last = i;

@@ -53,7 +53,6 @@ static void begin(bool fence)
 	void **mag;
 	uintptr_t i;
 
-	pcm_percpu_nslots[STACK] = NSLOTS;
 	pcm_percpu_init(memory, 2);
 	pcm_rseq_process_init(true, PCM_RSEQ_INDEX_CPU_ID);
 	pcm_rseq_fence_init(fence);

@@ -25,8 +25,7 @@ START_TEST(none)
 {
 	must(pcm_mag_full(PCM_MAG_NONE));
 	must(pcm_mag_empty(PCM_MAG_NONE));
-	must(pcm_mag_count(PCM_MAG_NONE, 1) == 0);
-	must(pcm_mag_count(PCM_MAG_NONE, PCM_MAG_NSLOTS_MAX) == 0);
+	must(pcm_mag_count(PCM_MAG_NONE) == 0);
 }
 END_TEST
 
@@ -34,7 +33,7 @@ static void must_lie_in(void **base, void **top, unsigned int n,
 			unsigned int count)
 {
 	must(pcm_mag_base(top) == base);
-	must(pcm_mag_count(top, n) == count);
+	must(pcm_mag_count(top) == count);
 	must(pcm_mag_empty(top) == (count == 0));
 	must(pcm_mag_full(top) == (count == n));
 }
@@ -47,7 +46,8 @@ static void check_geometry(unsigned int n)
 	must(top != PCM_MAG_NONE);
 	base = (void **)((uintptr_t)top & ~(uintptr_t)(PCM_MAG_BYTES - 1));
 	must(top == base + PCM_MAG_WORDS - n);
-	must(top - base >= 2); /* the link and the sentinel fit below */
+	must(top - base >= 3); /* link, number, and sentinel fit below */
+	must(pcm_mag_nslots(top) == n);
 	must((void **)pcm_mag_link(top) == base);
 	*pcm_mag_link(top) = number(0xabc);
 	for (i = 0; i < n; i++) {
@@ -88,9 +88,29 @@ static void check_sentinel(unsigned int n)
 	b = pcm_mag_new(n);
 	must(pcm_mag_base(b) == pcm_mag_base(a));
 	must(pcm_mag_empty(b));
-	must(pcm_mag_count(b, n) == 0);
+	must(pcm_mag_count(b) == 0);
 	pcm_mag_delete(b);
 }
+
+/* An empty one with other slots, whatever it had before. */
+START_TEST(resized)
+{
+	unsigned int n, i;
+	void **top = pcm_mag_new(PCM_MAG_NSLOTS_MAX), **base;
+
+	base = pcm_mag_base(top);
+	for (n = 1; n <= PCM_MAG_NSLOTS_MAX; n++) {
+		for (i = pcm_mag_nslots(top); i > 0; i--)
+			pcm_mag_push(&top, number(0x5555));
+		must(pcm_mag_full(top));
+		while (!pcm_mag_empty(top))
+			(void)pcm_mag_pop(&top);
+		top = pcm_mag_resize(top, n * 37 % PCM_MAG_NSLOTS_MAX + 1);
+		must_lie_in(base, top, n * 37 % PCM_MAG_NSLOTS_MAX + 1, 0);
+	}
+	pcm_mag_delete(top);
+}
+END_TEST
 
 START_TEST(sentinel_written_anew)
 {
@@ -185,6 +205,7 @@ int main(void)
 	tcase_add_test(tests, none);
 	tcase_add_test(tests, geometry);
 	tcase_add_test(tests, sentinel_written_anew);
+	tcase_add_test(tests, resized);
 	tcase_add_test(tests, pool);
 	tcase_add_test(tests, no_memory);
 	tcase_add_test(tests, pool_of_threads);

@@ -10,11 +10,6 @@
 #define STACK 3
 #define NSLOTS 7
 
-static void setup(void)
-{
-	pcm_percpu_nslots[STACK] = NSLOTS;
-}
-
 static void *number(uintptr_t n)
 {
 	return (void *)n;
@@ -69,7 +64,7 @@ START_TEST(loaded_is_a_stack)
 	must(!pcm_percpu_pop(STACK, &obj));
 	must(pcm_percpu_push(STACK, number(5)));
 	mag = pcm_percpu_exchange(PCM_LOADED, STACK, PCM_MAG_NONE);
-	must(pcm_mag_count(mag, NSLOTS) == 1);
+	must(pcm_mag_count(mag) == 1);
 	must(pcm_mag_pop(&mag) == number(5));
 	must(!pcm_percpu_pop(STACK, &obj));
 }
@@ -109,7 +104,7 @@ START_TEST(words_are_separate)
 	must(!pcm_percpu_pop(STACK - 1, &obj));
 	must(!pcm_percpu_pop(STACK + 1, &obj));
 	must(pcm_percpu_exchange(PCM_SPARE, STACK, PCM_MAG_NONE) == spare);
-	must(pcm_mag_count(spare, NSLOTS) == 4);
+	must(pcm_mag_count(spare) == 4);
 }
 END_TEST
 
@@ -239,7 +234,7 @@ static void take(unsigned int stack, void **mag)
 {
 	must(stack > 0 && stack < PCM_NSTACKS && mag != PCM_MAG_NONE);
 	ntaken[stack]++;
-	nobjs_taken[stack] += pcm_mag_count(mag, pcm_percpu_nslots[stack]);
+	nobjs_taken[stack] += pcm_mag_count(mag);
 }
 
 START_TEST(drained)
@@ -348,7 +343,6 @@ START_TEST(idle_ones_are_drained)
 {
 	void *obj;
 
-	pcm_percpu_nslots[STACK + 1] = NSLOTS;
 	lab_start(_i);
 	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
 	     PCM_MAG_NONE);
@@ -371,7 +365,6 @@ int main(void)
 {
 	TCase *tests = unit_begin("percpu");
 
-	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_loop_test(tests, empty_and_full_at_first, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, loaded_is_a_stack, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, fast_is_the_same_stack, 0, LAB_NMODES);

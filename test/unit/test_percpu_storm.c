@@ -236,7 +236,6 @@ START_TEST(stopped_slabs_stand_still)
 	if (!lab_can_stop())
 		return;
 	must(sched_setaffinity(0, sizeof(all), &all) == 0);
-	pcm_percpu_nslots[1] = pcm_percpu_nslots[2] = NSLOTS;
 	for (i = 0; i < 2; i++)
 		must(pthread_create(&thread[i], NULL, hammer,
 				    (void *)(i + 1)) == 0);

@@ -14,7 +14,6 @@
 
 static void setup(void)
 {
-	pcm_percpu_nslots[STACK] = NSLOTS;
 	pcm_percpu_init(lab_alloc, NSHARDS);
 	pcm_rseq_process_init(false, PCM_RSEQ_INDEX_AUTO);
 	(void)pcm_rseq_arm();
@@ -230,7 +229,7 @@ static void take(unsigned int stack, void **mag)
 {
 	must(stack == STACK && mag != PCM_MAG_NONE);
 	ntaken++;
-	nobjs_taken += pcm_mag_count(mag, NSLOTS);
+	nobjs_taken += pcm_mag_count(mag);
 }
 
 static void *fill_shard(void *arg)

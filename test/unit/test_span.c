@@ -102,6 +102,15 @@ static void take(struct pcm_span *span, unsigned int n)
 	}
 }
 
+static enum pcm_span_fault put_at(struct pcm_span *span, void *p)
+{
+	enum pcm_span_fault fault;
+	unsigned int done = pcm_span_put(span, &p, 1, &fault);
+
+	must(done == (fault == PCM_SPAN_OK));
+	return fault;
+}
+
 static void put(struct pcm_span *span, unsigned int k)
 {
 	char *p = BASE + k * size_of(span->class);
@@ -109,10 +118,10 @@ static void put(struct pcm_span *span, unsigned int k)
 	must(pcm_span_is_block(span, p));
 	must(pcm_span_is_free(span, p) == is_free[k]);
 	if (is_free[k]) {
-		must(pcm_span_put(span, p) == PCM_SPAN_FREE_ALREADY);
+		must(put_at(span, p) == PCM_SPAN_FREE_ALREADY);
 		return;
 	}
-	must(pcm_span_put(span, p) == PCM_SPAN_OK);
+	must(put_at(span, p) == PCM_SPAN_OK);
 	is_free[k] = true;
 	nfree++;
 }
@@ -125,7 +134,7 @@ static void put_interior(struct pcm_span *span, uint64_t *state)
 	if (offset % size_of(span->class) == 0 &&
 	    offset / size_of(span->class) < span->nobjs)
 		offset++;
-	must(pcm_span_put(span, BASE + offset) == PCM_SPAN_NOT_A_BLOCK);
+	must(put_at(span, BASE + offset) == PCM_SPAN_NOT_A_BLOCK);
 	must(!pcm_span_is_block(span, BASE + offset));
 	must(!pcm_span_is_free(span, BASE + offset));
 }
@@ -202,7 +211,7 @@ START_TEST(tail)
 
 		take(span, NOBJS_MAX);
 		for (; end < span->nbytes; end += 8)
-			must(pcm_span_put(span, BASE + end) ==
+			must(put_at(span, BASE + end) ==
 			     PCM_SPAN_NOT_A_BLOCK);
 		must_agree(span);
 		pcm_span_delete(span);
@@ -279,7 +288,7 @@ START_TEST(zeroed_once)
 			zeroed = false;
 			obj = pcm_span_take_one(span, &zeroed);
 			must(obj != NULL && zeroed);
-			must(pcm_span_put(span, obj) == PCM_SPAN_OK);
+			must(put_at(span, obj) == PCM_SPAN_OK);
 			must(pcm_span_take_one(span, &zeroed) == obj);
 			must(!zeroed);
 		}

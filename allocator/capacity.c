@@ -1,0 +1,153 @@
+/*
+ * capacity.c - misses count, ticks forget.
+ *
+ *	total = sum of 2 * capacity * size over all classes: what the magazines of
+ *		one CPU hold at most
+ *	growing needs total * CPUs in use < room(), a part of the heap
+ *
+ * A miss costs some 150 ns, so GROW_MISSES in one tick of 50 ms are a thousandth of
+ * a CPU's time: below that, larger magazines would save nothing that can be seen.
+ */
+#include "capacity.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "limit.h"
+#include "percpu.h"
+
+/* What a class begins with, if that is at least one block. */
+#define START_BYTES 8192u
+
+/*
+ * Slow start: a class of larger blocks gets magazines when it has been asked for
+ * this often. Before, a freed block goes straight to its span, so that a small
+ * or short-lived process uses the same pages for many sizes: some 600 KiB of a
+ * Python interpreter's.
+ */
+#define SLOW_START_SIZE 1024u
+#define SLOW_START_MISSES 32u
+
+/* Misses between two ticks that double a capacity. */
+#define GROW_MISSES 256u
+
+/* Ticks without a miss that halve it; fewer if there is no room. */
+#define IDLE_TICKS 16u
+#define IDLE_TICKS_NO_ROOM 2u
+
+/* What all magazines may hold. */
+#define ROOM_MIN ((size_t)1 << 20)
+#define ROOM_DIVISOR 16u
+
+atomic_uchar pcm_capacity_now[PCM_NCLASSES];
+
+static atomic_uint misses[PCM_NCLASSES];
+static atomic_uchar idle[PCM_NCLASSES];
+static atomic_size_t total;
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
+
+static bool
+has_room(size_t more)
+{
+	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
+
+	return all <= ROOM_MIN || all <= pcm_limit_held() / ROOM_DIVISOR;
+}
+
+static size_t
+bytes(unsigned class, unsigned nslots)
+{
+	return (size_t)PCM_NWORDS * nslots * pcm_size_class[class].size;
+}
+
+/* False: somebody else has changed it. */
+static bool
+change(unsigned class, unsigned from, unsigned to)
+{
+	unsigned char expected = (unsigned char)from;
+
+	if (!atomic_compare_exchange_strong_explicit(
+		    &pcm_capacity_now[class], &expected, (unsigned char)to,
+		    memory_order_relaxed, memory_order_relaxed))
+		return false;
+	atomic_fetch_add_explicit(&total, bytes(class, to) - bytes(class, from),
+				  memory_order_relaxed);
+	return true;
+}
+
+/* What it begins with, and is not halved below. */
+static unsigned
+start(unsigned class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	unsigned n = START_BYTES / sc->size;
+
+	if (n < 1)
+		n = 1;
+	return n < sc->nslots ? n : sc->nslots;
+}
+
+static void
+grow(unsigned class, unsigned now)
+{
+	unsigned most = pcm_size_class[class].nslots;
+	unsigned next = 2 * now < most ? 2 * now : most;
+
+	if (next > now && has_room(bytes(class, next - now)))
+		change(class, now, next);
+}
+
+void
+pcm_capacity_miss(unsigned class)
+{
+	unsigned now = pcm_capacity(class);
+	unsigned n = LOAD(misses[class]) + 1;
+
+	STORE(misses[class], n);
+	if (PCM_UNLIKELY(now == 0)) {
+		if (pcm_size_class[class].size <= SLOW_START_SIZE ||
+		    n >= SLOW_START_MISSES)
+			change(class, 0, start(class));
+	} else if (PCM_UNLIKELY(n >= GROW_MISSES)) {
+		STORE(misses[class], 0);
+		STORE(idle[class], 0);
+		grow(class, now);
+	}
+}
+
+static void
+shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
+{
+	unsigned n = LOAD(idle[class]) + 1u;
+
+	if (n < ticks) {
+		STORE(idle[class], (unsigned char)n);
+		return;
+	}
+	STORE(idle[class], 0);
+	if (now / 2 >= start(class))
+		change(class, now, now / 2);
+}
+
+/* Slow start's misses are not forgotten. */
+void
+pcm_capacity_tick(void)
+{
+	unsigned ticks = has_room(0) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		unsigned now = pcm_capacity(c);
+
+		if (now == 0)
+			continue;
+		if (LOAD(misses[c]) == 0) {
+			shrink_if_idle(c, now, ticks);
+		} else {
+			STORE(misses[c], 0);
+			STORE(idle[c], 0);
+		}
+	}
+}

@@ -1,0 +1,197 @@
+/*
+ * capacity: slow start, growth by misses, decay without them, and the bound by the
+ * heap's size.
+ */
+#include "unit.h"
+
+#include "capacity.h"
+#include "limit.h"
+#include "percpu.h"
+#include "size_class.h"
+#include "slow.h"
+
+/* More than any number of misses between two ticks that is let pass. */
+#define MANY 1000
+
+#define START_BYTES 8192u
+#define ROOM_MIN ((size_t)1 << 20)
+
+static unsigned int class;
+
+static unsigned int most(unsigned int c)
+{
+	return pcm_size_class[c].nslots;
+}
+
+/* A class that nobody here uses. */
+static unsigned int unused_class(size_t n)
+{
+	unsigned int c = pcm_size_class_of(n);
+
+	while (pcm_capacity(c) != 0)
+		must(++c < PCM_NCLASSES);
+	return c;
+}
+
+static void setup(void)
+{
+	must(pcm_slow_enter());
+	pcm_slow_leave();
+}
+
+static void miss(unsigned int c, unsigned int n)
+{
+	while (n-- > 0)
+		pcm_capacity_miss(c);
+}
+
+static void ticks(unsigned int n)
+{
+	while (n-- > 0)
+		pcm_capacity_tick();
+}
+
+/* What all magazines may hold, as the caches' own numbers say. */
+static size_t all(void)
+{
+	size_t sum = 0;
+	unsigned int c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		sum += (size_t)PCM_NWORDS * pcm_capacity(c) *
+			pcm_size_class[c].size;
+	return sum * pcm_percpu_nsets();
+}
+
+START_TEST(small_ones_start_at_once)
+{
+	class = unused_class(100);
+	miss(class, 1);
+	must(pcm_capacity(class) == START_BYTES / pcm_size_class[class].size);
+}
+END_TEST
+
+START_TEST(large_ones_start_late)
+{
+	unsigned int n;
+
+	class = unused_class(5000);
+	for (n = 0; pcm_capacity(class) == 0; n++) {
+		ticks(1); /* do not make it later */
+		miss(class, 1);
+		must(n < 100);
+	}
+	must(n > 10 && pcm_capacity(class) == 1);
+}
+END_TEST
+
+/* Twice as large at a time, not in one leap, and never above the class's most. */
+START_TEST(grows_by_misses)
+{
+	unsigned int before, i;
+
+	class = unused_class(700);
+	miss(class, 1);
+	before = pcm_capacity(class);
+	miss(class, 10);
+	must(pcm_capacity(class) == before);
+	for (i = 0; i < 10; i++) {
+		unsigned int now;
+
+		miss(class, 256);
+		now = pcm_capacity(class);
+		must(now == 2 * before || now == most(class));
+		before = now;
+	}
+	must(before == most(class));
+}
+END_TEST
+
+/* A few misses in each tick are not worth more memory. */
+START_TEST(seldom_is_not_enough)
+{
+	unsigned int before, i;
+
+	class = unused_class(700);
+	miss(class, 1);
+	before = pcm_capacity(class);
+	for (i = 0; i < 100; i++) {
+		miss(class, 100);
+		ticks(1);
+		must(pcm_capacity(class) == before);
+	}
+}
+END_TEST
+
+START_TEST(idle_ones_shrink)
+{
+	unsigned int least;
+
+	class = unused_class(700);
+	miss(class, 1);
+	least = pcm_capacity(class);
+	miss(class, 10 * MANY);
+	must(pcm_capacity(class) == most(class));
+	ticks(10);
+	must(pcm_capacity(class) == most(class));
+	ticks(100);
+	must(pcm_capacity(class) >= least && pcm_capacity(class) < 2 * least);
+	ticks(100);
+	must(pcm_capacity(class) >= least);
+}
+END_TEST
+
+/* In a small heap not all classes can be large; an idle one makes room. */
+START_TEST(bounded_by_the_heap)
+{
+	unsigned int c, last = 0, i;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		miss(c, MANY);
+	must(pcm_limit_held() / 16 < ROOM_MIN);
+	/* Beginning is free; growth is not. */
+	for (c = 1; c < PCM_NCLASSES; c++)
+		if (pcm_capacity(c) < most(c))
+			last = c;
+	must(last != 0);
+	c = pcm_capacity(last);
+	for (i = 0; i < 40; i++) {
+		ticks(2);
+		miss(last, MANY);
+	}
+	must(pcm_capacity(last) > c || all() > ROOM_MIN);
+	must(pcm_capacity(last) >= c);
+}
+END_TEST
+
+START_TEST(never_more_than_room)
+{
+	unsigned int c, begun = 0;
+	size_t floor;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		miss(c, 40);
+	floor = all();
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		miss(c, 10 * MANY);
+		begun += pcm_capacity(c) != 0;
+	}
+	must(begun == PCM_NCLASSES - 1);
+	must(all() <= (floor > ROOM_MIN ? floor : ROOM_MIN));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("capacity");
+
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, small_ones_start_at_once);
+	tcase_add_test(tests, large_ones_start_late);
+	tcase_add_test(tests, grows_by_misses);
+	tcase_add_test(tests, seldom_is_not_enough);
+	tcase_add_test(tests, idle_ones_shrink);
+	tcase_add_test(tests, bounded_by_the_heap);
+	tcase_add_test(tests, never_more_than_room);
+	return unit_end();
+}
