@@ -65,7 +65,7 @@ fault_without_span(const void *p)
 {
 	if (pcm_mapping_contains(p))
 		return PCM_MISUSE_INTERIOR;
-	if (pcm_pagemap_hugepage(p) != NULL)
+	if (pcm_pagemap_hugepage(p) != NULL || pcm_mapping_was_freed(p))
 		return PCM_MISUSE_ALREADY_FREE;
 	return PCM_MISUSE_NEVER_ALLOCATED;
 }
@@ -80,8 +80,7 @@ span_of_block(const char *function, const void *p)
 		pcm_misuse(function, p, fault_without_span(p));
 	if (PCM_UNLIKELY(!pcm_span_is_block(span, p)))
 		pcm_misuse(function, p, PCM_MISUSE_INTERIOR);
-	if (PCM_UNLIKELY(span->kind == PCM_SPAN_CACHED ||
-			 pcm_span_is_free(span, p)))
+	if (PCM_UNLIKELY(pcm_span_is_free(span, p)))
 		pcm_misuse(function, p, PCM_MISUSE_ALREADY_FREE);
 	return span;
 }

@@ -1,8 +1,8 @@
 /*
  * mapping.h - large blocks that are mappings of their own.
  *
- * Freed ones are kept for a while, so that blocks that come and go need neither
- * be mapped nor faulted in again. Lock: PCM_RANK_MAPPING; no system call is made
+ * What freed ones leave is kept for a while (extents.h), so that blocks that come
+ * and go need neither be mapped nor faulted in again. Lock: PCM_RANK_MAPPING; no system call is made
  * under it.
  */
 #ifndef PCM_MAPPING_H
@@ -37,15 +37,15 @@ void pcm_mapping_free(struct pcm_span *span);
 void *pcm_mapping_resize(struct pcm_span *span, size_t nbytes);
 
 /*
- * pcm_mapping_cache_release() - unmap kept mappings, the longest unused first,
- * until nbytes are given back or none is left. Returns bytes.
+ * pcm_mapping_cache_release() - unmap what is kept, the longest unused first, until
+ * nbytes are given back or nothing is left. Returns bytes.
  */
 size_t pcm_mapping_cache_release(size_t nbytes);
 
-/* Unmaps what was kept unused for longer than a second. */
+/* At every tick: unmaps what was kept and not needed for a second. Returns bytes. */
 size_t pcm_mapping_decay(void);
 
-/* Bytes of kept mappings. */
+/* Bytes that are kept. */
 size_t pcm_mapping_cached(void);
 
 /*
@@ -54,9 +54,12 @@ size_t pcm_mapping_cached(void);
  */
 bool pcm_mapping_contains(const void *p);
 
+/* Does p lie in what freed blocks left? For diagnostics, like the above. */
+bool pcm_mapping_was_freed(const void *p);
+
 struct pcm_mapping_stats {
 	size_t nlive, live;	/* blocks in use, their bytes */
-	size_t ncached, cached; /* kept mappings, their bytes */
+	size_t ncached, cached; /* kept ranges, their bytes */
 };
 
 void pcm_mapping_stats_get(struct pcm_mapping_stats *stats);

@@ -14,7 +14,7 @@ enum pcm_span_kind {
 	PCM_SPAN_SMALL,	    /* blocks of one class */
 	PCM_SPAN_LARGE,	    /* one block, from the page heap */
 	PCM_SPAN_MAPPING,   /* one block, a mapping of its own */
-	PCM_SPAN_CACHED,    /* none: a mapping kept for the next one */
+	PCM_SPAN_CACHED,    /* none: a range kept for the next mapping */
 	PCM_SPAN_EMERGENCY, /* one block, made in a signal handler */
 };
 
@@ -30,7 +30,6 @@ struct pcm_span {
 	uint16_t fresh; /* SMALL: no block from this one on was ever taken */
 	bool zeroed;	/* SMALL: the run read as zero when it became a span */
 	struct pcm_span *prev, *next; /* of the list that it is on */
-	uint64_t stamp;		      /* cached MAPPING: when it was freed, ms */
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
 };
 
