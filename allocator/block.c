@@ -75,13 +75,16 @@ static struct pcm_span *
 span_of_block(const char *function, const void *p)
 {
 	struct pcm_span *span = pcm_pagemap_span(p);
+	enum pcm_span_fault fault;
 
 	if (PCM_UNLIKELY(span == NULL))
 		pcm_misuse(function, p, fault_without_span(p));
-	if (PCM_UNLIKELY(!pcm_span_is_block(span, p)))
-		pcm_misuse(function, p, PCM_MISUSE_INTERIOR);
-	if (PCM_UNLIKELY(pcm_span_is_free(span, p)))
-		pcm_misuse(function, p, PCM_MISUSE_ALREADY_FREE);
+	fault = pcm_span_check(span, p);
+	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
+		pcm_misuse(function, p,
+			   fault == PCM_SPAN_FREE_ALREADY ?
+				   PCM_MISUSE_ALREADY_FREE :
+				   PCM_MISUSE_INTERIOR);
 	return span;
 }
 

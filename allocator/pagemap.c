@@ -15,43 +15,10 @@ uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES];
 
 struct pcm_pagemap_only pcm_pagemap_only = { NO_GIB, pcm_pagemap_nothing };
 
-/* A root entry is published with release; an address dependency orders reads. */
-static struct pcm_pagemap_leaf *
-leaf_of(const void *p)
-{
-	uintptr_t a = (uintptr_t)p;
-	intptr_t distance;
-
-	if (a >> PCM_ADDRESS_BITS)
-		return NULL;
-	distance = __atomic_load_n(&pcm_pagemap_root[a >> PCM_LEAF_SHIFT],
-				   __ATOMIC_ACQUIRE);
-	if (distance == 0)
-		return NULL;
-	return (struct pcm_pagemap_leaf *)((uintptr_t)pcm_pagemap_nothing +
-					   (uintptr_t)distance);
-}
-
-static size_t
-page_index(const void *p)
-{
-	return ((uintptr_t)p >> PCM_PAGE_SHIFT) % PCM_LEAF_NPAGES;
-}
-
-struct pcm_span *
-pcm_pagemap_span(const void *p)
-{
-	struct pcm_pagemap_leaf *leaf = leaf_of(p);
-
-	if (leaf == NULL)
-		return NULL;
-	return __atomic_load_n(&leaf->span[page_index(p)], __ATOMIC_RELAXED);
-}
-
 struct pcm_hugepage *
 pcm_pagemap_hugepage(const void *p)
 {
-	struct pcm_pagemap_leaf *leaf = leaf_of(p);
+	struct pcm_pagemap_leaf *leaf = pcm_pagemap_leaf_of(p);
 
 	if (leaf == NULL)
 		return NULL;
@@ -115,7 +82,7 @@ pcm_pagemap_prepare(const void *p, size_t nbytes)
 void
 pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)
 {
-	struct pcm_span **entry = &leaf_of(p)->span[page_index(p)];
+	struct pcm_span **entry = &pcm_pagemap_leaf_of(p)->span[pcm_pagemap_index(p)];
 	size_t i;
 
 	for (i = 0; i < npages; i++)
@@ -125,7 +92,7 @@ pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)
 void
 pcm_pagemap_set_class(const void *p, size_t npages, unsigned class)
 {
-	memset(&leaf_of(p)->class[page_index(p)], (int)class, npages);
+	memset(&pcm_pagemap_leaf_of(p)->class[pcm_pagemap_index(p)], (int)class, npages);
 }
 
 /*
@@ -141,7 +108,7 @@ note_gib(const void *p)
 	if (more_than_one || gib == pcm_pagemap_only.gib)
 		return;
 	if (pcm_pagemap_only.gib == NO_GIB) {
-		pcm_pagemap_only.classes = leaf_of(p)->class;
+		pcm_pagemap_only.classes = pcm_pagemap_leaf_of(p)->class;
 		__atomic_store_n(&pcm_pagemap_only.gib, gib, __ATOMIC_RELEASE);
 	} else {
 		more_than_one = true;
@@ -155,6 +122,6 @@ pcm_pagemap_set_hugepage(const void *p, struct pcm_hugepage *huge)
 {
 	if (huge != NULL)
 		note_gib(p);
-	leaf_of(p)->huge[((uintptr_t)p >> PCM_HUGEPAGE_SHIFT) %
+	pcm_pagemap_leaf_of(p)->huge[((uintptr_t)p >> PCM_HUGEPAGE_SHIFT) %
 			 PCM_LEAF_NHUGE] = huge;
 }

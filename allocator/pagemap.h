@@ -76,8 +76,43 @@ pcm_pagemap_class(const void *p)
 	return classes[page];
 }
 
+/*
+ * The leaf for p, or NULL. A root entry is published with release; an address
+ * dependency orders reads.
+ */
+static inline struct pcm_pagemap_leaf *
+pcm_pagemap_leaf_of(const void *p)
+{
+	uintptr_t a = (uintptr_t)p;
+	intptr_t distance;
+
+	if (PCM_UNLIKELY(a >> PCM_ADDRESS_BITS))
+		return NULL;
+	distance = __atomic_load_n(&pcm_pagemap_root[a >> PCM_LEAF_SHIFT],
+				   __ATOMIC_ACQUIRE);
+	if (PCM_UNLIKELY(distance == 0))
+		return NULL;
+	return (struct pcm_pagemap_leaf *)((uintptr_t)pcm_pagemap_nothing +
+					   (uintptr_t)distance);
+}
+
+static inline size_t
+pcm_pagemap_index(const void *p)
+{
+	return ((uintptr_t)p >> PCM_PAGE_SHIFT) % PCM_LEAF_NPAGES;
+}
+
 /* Span that p's page belongs to, or NULL. */
-struct pcm_span *pcm_pagemap_span(const void *p);
+static inline struct pcm_span *
+pcm_pagemap_span(const void *p)
+{
+	struct pcm_pagemap_leaf *leaf = pcm_pagemap_leaf_of(p);
+
+	if (PCM_UNLIKELY(leaf == NULL))
+		return NULL;
+	return __atomic_load_n(&leaf->span[pcm_pagemap_index(p)],
+			       __ATOMIC_RELAXED);
+}
 
 /* Hugepage of the page heap that p lies in, or NULL. */
 struct pcm_hugepage *pcm_pagemap_hugepage(const void *p);

@@ -100,7 +100,7 @@ pcm_span_delete(struct pcm_span *span)
 	pcm_meta_free(span, descriptor_bytes(span));
 }
 
-/* pcm_span_is_free() reads without the lock. */
+/* pcm_span_check() reads without the lock. */
 static void
 set_word(struct pcm_span *span, size_t i, uint64_t word)
 {
@@ -201,27 +201,20 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	return done;
 }
 
-bool
-pcm_span_is_block(const struct pcm_span *span, const void *p)
-{
-	uint32_t index;
-
-	if (span->kind != PCM_SPAN_SMALL)
-		return p == span->start;
-	return block_index(span, p, &index);
-}
-
-bool
-pcm_span_is_free(const struct pcm_span *span, const void *p)
+enum pcm_span_fault
+pcm_span_check(const struct pcm_span *span, const void *p)
 {
 	uint64_t word;
 	uint32_t index;
 
-	if (span->kind != PCM_SPAN_SMALL || !block_index(span, p, &index))
-		return false;
+	if (span->kind != PCM_SPAN_SMALL)
+		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
+	if (!block_index(span, p, &index))
+		return PCM_SPAN_NOT_A_BLOCK;
 	word = __atomic_load_n(&span->free[index / WORD_BITS],
 			       __ATOMIC_RELAXED);
-	return word >> (index % WORD_BITS) & 1;
+	return word >> (index % WORD_BITS) & 1 ? PCM_SPAN_FREE_ALREADY :
+						 PCM_SPAN_OK;
 }
 
 size_t

@@ -74,15 +74,12 @@ enum pcm_span_fault {
 unsigned pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 		      enum pcm_span_fault *fault);
 
-/* Does a block begin at p? p lies in the span. */
-bool pcm_span_is_block(const struct pcm_span *span, const void *p);
-
 /*
- * pcm_span_is_free() - has the block at p come back to its span? For diagnostics:
- * false for a block in a cache. No lock needed: a block in use keeps its bit
- * clear.
+ * pcm_span_check() - does a block begin at p, which lies in the span, and is it in
+ * use? A block in a cache counts as in use. No lock needed: a block in use keeps its
+ * bit clear.
  */
-bool pcm_span_is_free(const struct pcm_span *span, const void *p);
+enum pcm_span_fault pcm_span_check(const struct pcm_span *span, const void *p);
 
 /* Bytes of the block that the span's pointers refer to. */
 size_t pcm_span_block_size(const struct pcm_span *span);
