@@ -13,6 +13,7 @@
 #include "cache.h"
 #include "cgroup.h"
 #include "mapping.h"
+#include "meta.h"
 #include "page_heap.h"
 #include "percpu.h"
 #include "sys.h"
@@ -62,6 +63,7 @@ give_back_all(void)
 	pcm_cache_drain();
 	pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_release(SIZE_MAX);
+	pcm_meta_release(0);
 }
 
 static size_t

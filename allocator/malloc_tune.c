@@ -15,6 +15,7 @@
 #include "cache.h"
 #include "glibc_malloc.h"
 #include "mapping.h"
+#include "meta.h"
 #include "page_heap.h"
 #include "rseq_process.h"
 #include "slow.h"
@@ -64,6 +65,7 @@ malloc_trim(size_t pad)
 	pcm_page_heap_stats_get(&heap);
 	if (heap.free_warm > pad)
 		done += pcm_page_heap_release(heap.free_warm - pad);
+	done += pcm_meta_release(0);
 	pcm_slow_leave();
 	return done > 0;
 }

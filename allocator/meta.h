@@ -1,8 +1,9 @@
 /*
  * meta.h - memory for the allocator's own structures.
  *
- * Cut from mappings that are never given back; what is freed goes to a list of
- * its size and is handed out again. Lock: PCM_RANK_META, the last one.
+ * Cut from mappings that are never unmapped. A page holds structures of one size;
+ * when all of them are free it serves any size, or gives its memory back. Lock:
+ * PCM_RANK_META, the last one.
  */
 #ifndef PCM_META_H
 #define PCM_META_H
@@ -29,7 +30,13 @@ void pcm_meta_free(void *p, size_t nbytes);
  */
 void *pcm_meta_alloc_forever(size_t nbytes, size_t align);
 
-/* Bytes cut so far. */
+/*
+ * pcm_meta_release() - pages without structures give their memory back, all but
+ * `keep` of them. Returns bytes. No locks held by the caller.
+ */
+size_t pcm_meta_release(size_t keep);
+
+/* Bytes cut so far that were not given back. */
 size_t pcm_meta_bytes(void);
 
 extern struct pcm_lock pcm_meta_lock; /* for fork */

@@ -15,6 +15,7 @@
 #include "depot.h"
 #include "limit.h"
 #include "mapping.h"
+#include "meta.h"
 #include "page_heap.h"
 #include "sys.h"
 
@@ -36,6 +37,9 @@
  */
 #define FUTILE_TICKS 10
 #define FUTILE_MS 10000u
+
+/* Pages of metadata that wait for the next spans. */
+#define KEEP_META 16u
 
 atomic_int pcm_pulse_ticks_left;
 
@@ -124,6 +128,7 @@ pcm_pulse_tick(void)
 	pcm_capacity_tick();
 	given = pcm_mapping_decay();
 	given += pcm_page_heap_decay();
+	pcm_meta_release(KEEP_META);
 	if (active) {
 		struct pcm_page_heap_stats heap;
 

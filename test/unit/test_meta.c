@@ -115,6 +115,37 @@ START_TEST(no_memory)
 }
 END_TEST
 
+/* What is not needed gives its memory back, and serves again. */
+START_TEST(released)
+{
+	size_t most, n;
+	unsigned int i, round;
+
+	(void)pcm_meta_release(0);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MANY; i++)
+			allocate(&pieces[i], 1 + i % 600, round * 9 + i);
+		most = pcm_meta_bytes();
+		for (i = 0; i < MANY; i++) {
+			must(filled(pieces[i].p, pieces[i].nbytes,
+				    round * 9 + i));
+			pcm_meta_free(pieces[i].p, pieces[i].nbytes);
+		}
+		must(pcm_meta_release(SIZE_MAX) == 0);
+		must(pcm_meta_bytes() == most);
+		n = pcm_meta_release(0);
+		must(n > MANY / 2 * 300 && n <= most);
+		/* Addresses need a page for each few hundred. */
+		must(pcm_meta_bytes() <= most - n + n / 256 + 4096);
+	}
+}
+END_TEST
+
+static void release_now_and_then(void)
+{
+	(void)pcm_meta_release(0);
+}
+
 static void storm_work(unsigned int self)
 {
 	static __thread unsigned int round;
@@ -131,7 +162,8 @@ START_TEST(threads)
 {
 	struct storm storm = { .nthreads = storm_threads(),
 			       .seconds = 0.5,
-			       .work = storm_work };
+			       .work = storm_work,
+			       .meanwhile = release_now_and_then };
 
 	storm_run(&storm);
 }
@@ -145,6 +177,7 @@ int main(void)
 	tcase_add_test(tests, handed_out_again);
 	tcase_add_test(tests, random_operations);
 	tcase_add_test(tests, forever);
+	tcase_add_test(tests, released);
 	tcase_add_test(tests, no_memory);
 	tcase_add_test(tests, threads);
 	return unit_end();
