@@ -5,6 +5,9 @@
  * initialised, in a vfork child, inside a thread that is being cancelled.
  * pcm_syscallN() returns what the kernel returns: a value, or -errno in
  * [-4095, -1]. Async-signal-safe; takes no lock.
+ *
+ * PCM_FAULTS: every call passes through test/faults/fault_hook.c, which lets
+ * calls fail that concern memory. 0 but in the build of test/faults/.
  */
 #ifndef PCM_RAW_SYSCALL_H
 #define PCM_RAW_SYSCALL_H
@@ -14,10 +17,14 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#ifndef PCM_FAULTS
+#define PCM_FAULTS 0
+#endif
+
 #if defined(__x86_64__)
 
 static inline long
-pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+pcm_syscall_kernel(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
@@ -35,7 +42,7 @@ pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 #elif defined(__aarch64__)
 
 static inline long
-pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+pcm_syscall_kernel(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = nr;
 	register long x0 __asm__("x0") = a;
@@ -54,6 +61,21 @@ pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 
 #else
 #error "pcmalloc supports x86-64 and aarch64"
+#endif
+
+#if PCM_FAULTS
+
+__attribute__((visibility("hidden"))) long
+pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f);
+
+#else
+
+static inline long
+pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	return pcm_syscall_kernel(nr, a, b, c, d, e, f);
+}
+
 #endif
 
 #define pcm_syscall0(nr) pcm_syscall6((nr), 0, 0, 0, 0, 0, 0)
