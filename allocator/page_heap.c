@@ -9,6 +9,8 @@
  */
 #include "page_heap.h"
 
+#include <string.h>
+
 #include "compiler.h"
 #include "hugepage.h"
 #include "limit.h"
@@ -222,19 +224,19 @@ grow(void)
 }
 
 /*
- * The limit forbids what was taken: it goes back, all of it without memory. The
- * limit has been told of the cold pages already.
+ * The limit forbids what was taken: it goes back as it was, the pages without
+ * memory apart. `cold` is the hugepage's from before.
  */
 static PCM_COLD void
-give_up(struct pcm_hugepage *huge, struct pcm_run run, unsigned ncold)
+give_up(struct pcm_hugepage *huge, struct pcm_run run, const uint64_t *cold)
 {
-	char *p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
-	bool cold = pcm_sys_release(p, (size_t)run.npages << PCM_PAGE_SHIFT);
+	struct pcm_run one = { .first = run.first, .npages = 1 };
 
 	pcm_lock(&heap.lock);
-	give_locked(huge, run, cold);
+	for (; one.first < run.first + run.npages; one.first++)
+		give_locked(huge, one,
+			    cold[one.first / 64] >> (one.first % 64) & 1);
 	pcm_unlock(&heap.lock);
-	pcm_limit_give((size_t)(run.npages - ncold) << PCM_PAGE_SHIFT);
 }
 
 char *
@@ -242,6 +244,7 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 {
 	struct pcm_hugepage *huge;
 	struct pcm_run run = { .npages = (unsigned)npages };
+	uint64_t cold[PCM_HUGE_NWORDS];
 	unsigned ncold;
 	char *p;
 
@@ -252,10 +255,11 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 			return NULL;
 		pcm_lock(&heap.lock);
 	}
+	memcpy(cold, huge->cold, sizeof(cold));
 	ncold = take_locked(huge, run);
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
-		give_up(huge, run, ncold);
+		give_up(huge, run, cold);
 		return NULL;
 	}
 	p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
@@ -308,6 +312,7 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
 	struct pcm_run run = run_of(huge, p, npages);
+	uint64_t cold[PCM_HUGE_NWORDS];
 	unsigned ncold = 0;
 	bool done;
 
@@ -315,11 +320,13 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	run.npages = (unsigned)more;
 	pcm_lock(&heap.lock);
 	done = pcm_hugepage_is_free(huge, run);
-	if (done)
+	if (done) {
+		memcpy(cold, huge->cold, sizeof(cold));
 		ncold = take_locked(huge, run);
+	}
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
-		give_up(huge, run, ncold);
+		give_up(huge, run, cold);
 		return false;
 	}
 	return done;

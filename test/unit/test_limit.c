@@ -4,7 +4,10 @@
  */
 #include "unit.h"
 
+#include <sys/mman.h>
+
 #include "limit.h"
+#include "mapping.h"
 #include "page_heap.h"
 
 #define BLOCK (3 * MIB)
@@ -70,6 +73,42 @@ START_TEST(hard)
 }
 END_TEST
 
+static void must_add_up(void)
+{
+	struct pcm_page_heap_stats heap;
+	struct pcm_mapping_stats maps;
+
+	pcm_page_heap_stats_get(&heap);
+	pcm_mapping_stats_get(&maps);
+	must(pcm_limit_held() ==
+	     heap.used + heap.free_warm + maps.live + maps.cached);
+}
+
+/*
+ * Pages that the program has locked cannot be released: a block of them and of
+ * others without memory, which the limit refuses, changes nothing.
+ */
+START_TEST(hard_beside_locked_pages)
+{
+	char *q = malloc(300 * KIB);
+	size_t before;
+
+	memset(q, 1, 300 * KIB);
+	must(mlock(q, 40 * KIB) == 0);
+	free(q);
+	before = pcm_limit_held();
+	must_add_up();
+	pcm_limit_init(SIZE_MAX, before + 100 * KIB);
+	must(!malloc(900 * KIB) && errno == ENOMEM);
+	must_add_up();
+	must(pcm_limit_held() <= before);
+	q = malloc(30 * KIB);
+	must(q != NULL);
+	free(q);
+	must_add_up();
+}
+END_TEST
+
 START_TEST(soft)
 {
 	size_t n, limit = testing_memory("VmRSS") + 40 * MIB;
@@ -100,6 +139,7 @@ int main(void)
 
 	tcase_add_test(tests, held_is_counted);
 	tcase_add_test(tests, hard);
+	tcase_add_test(tests, hard_beside_locked_pages);
 	tcase_add_test(tests, soft);
 	return unit_end();
 }
