@@ -11,7 +11,9 @@
 #define MEMBARRIER_RSEQ (1 << 7)
 #define MEMBARRIER_REGISTER_RSEQ (1 << 8)
 
+/* -errno: not registered, or forbidden; the kernel has no memory just now. */
 #define NEGATIVE_EPERM (-1L)
+#define NEGATIVE_ENOMEM (-12L)
 
 /* Written at start-up and, to "off", when the kernel refuses: monotonic. */
 static atomic_bool fence_available;
@@ -25,7 +27,10 @@ membarrier(int command)
 void
 pcm_rseq_fence_init(bool use)
 {
-	if (use && membarrier(MEMBARRIER_REGISTER_RSEQ) == 0)
+	long ret = use ? membarrier(MEMBARRIER_REGISTER_RSEQ) : NEGATIVE_EPERM;
+
+	/* Without memory: the fence will find out, and register then. */
+	if (ret == 0 || ret == NEGATIVE_ENOMEM)
 		atomic_store_explicit(&fence_available, true,
 				      memory_order_relaxed);
 }
@@ -45,10 +50,13 @@ pcm_rseq_fence(void)
 		return false;
 	ret = membarrier(MEMBARRIER_RSEQ);
 	/* A process image that lost the registration asks again. */
-	if (ret == NEGATIVE_EPERM && membarrier(MEMBARRIER_REGISTER_RSEQ) == 0)
-		ret = membarrier(MEMBARRIER_RSEQ);
-	if (ret == 0)
-		return true;
-	atomic_store_explicit(&fence_available, false, memory_order_relaxed);
-	return false;
+	if (ret == NEGATIVE_EPERM) {
+		ret = membarrier(MEMBARRIER_REGISTER_RSEQ);
+		if (ret == 0)
+			ret = membarrier(MEMBARRIER_RSEQ);
+	}
+	if (ret != 0 && ret != NEGATIVE_ENOMEM)
+		atomic_store_explicit(&fence_available, false,
+				      memory_order_relaxed);
+	return ret == 0;
 }
