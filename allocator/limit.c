@@ -12,6 +12,7 @@
 
 #include "cache.h"
 #include "cgroup.h"
+#include "leftover.h"
 #include "mapping.h"
 #include "meta.h"
 #include "page_heap.h"
@@ -64,6 +65,7 @@ give_back_all(void)
 	pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_release(SIZE_MAX);
 	pcm_meta_release(0);
+	pcm_leftover_retry();
 }
 
 static size_t
@@ -133,6 +135,12 @@ pcm_limit_take(size_t nbytes)
 		return true;
 	pcm_limit_give(nbytes);
 	return false;
+}
+
+void
+pcm_limit_hold(size_t nbytes)
+{
+	atomic_fetch_add_explicit(&held, nbytes, memory_order_relaxed);
 }
 
 /* Falling far below the limit ends nearness without a look. */

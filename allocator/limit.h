@@ -32,6 +32,9 @@ void pcm_limit_init(size_t soft, size_t hard);
  */
 bool pcm_limit_take(size_t nbytes);
 
+/* nbytes have memory, whatever the limit says. Any context. */
+void pcm_limit_hold(size_t nbytes);
+
 /* nbytes have lost their memory, or what was taken was not needed. Any context. */
 void pcm_limit_give(size_t nbytes);
 

@@ -14,6 +14,7 @@
 
 #include "cache.h"
 #include "glibc_malloc.h"
+#include "leftover.h"
 #include "mapping.h"
 #include "meta.h"
 #include "page_heap.h"
@@ -61,6 +62,7 @@ malloc_trim(size_t pad)
 	if (!pcm_slow_enter())
 		return 0;
 	pcm_cache_drain();
+	pcm_leftover_retry();
 	done = pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_stats_get(&heap);
 	if (heap.free_warm > pad)

@@ -13,6 +13,7 @@
 #include "capacity.h"
 #include "conf.h"
 #include "depot.h"
+#include "leftover.h"
 #include "limit.h"
 #include "mapping.h"
 #include "meta.h"
@@ -122,6 +123,7 @@ pcm_pulse_tick(void)
 	size_t given;
 
 	pcm_limit_tick();
+	pcm_leftover_retry();
 	if (active)
 		pcm_cache_drain_idle();
 	pcm_depot_decay();

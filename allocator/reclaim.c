@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "leftover.h"
 #include "mapping.h"
 #include "page_heap.h"
 
@@ -13,5 +14,6 @@ pcm_reclaim(void)
 {
 	size_t nbytes = pcm_mapping_cache_release(SIZE_MAX);
 
-	return nbytes + pcm_page_heap_unmap(0) > 0;
+	nbytes += pcm_page_heap_unmap(0);
+	return nbytes + pcm_leftover_retry() > 0;
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "compiler.h"
+#include "leftover.h"
 #include "raw_syscall.h"
 
 /* Bytes of affinity mask: 8192 CPUs, as many as any kernel has. */
@@ -112,9 +113,15 @@ pcm_sys_map(size_t nbytes, size_t align)
 }
 
 bool
-pcm_sys_unmap(void *p, size_t nbytes)
+pcm_sys_unmap_once(void *p, size_t nbytes)
 {
 	return pcm_syscall2(SYS_munmap, p, nbytes) == 0;
+}
+
+bool
+pcm_sys_unmap(void *p, size_t nbytes)
+{
+	return pcm_sys_unmap_once(p, nbytes) || pcm_leftover_add(p, nbytes);
 }
 
 bool

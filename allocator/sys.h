@@ -38,8 +38,15 @@ void *pcm_sys_map(size_t nbytes, size_t align);
  */
 bool pcm_sys_limited(void);
 
-/* Returns false if the system cannot (it may have to split a mapping). */
+/*
+ * pcm_sys_unmap() - the range is the caller's no more. If the system does not take
+ * it now (it may have to split a mapping), it is a leftover, see leftover.h.
+ * Returns false if it even keeps its memory until then.
+ */
 bool pcm_sys_unmap(void *p, size_t nbytes);
+
+/* One try. False: nothing has changed. */
+bool pcm_sys_unmap_once(void *p, size_t nbytes);
 
 /* Grows or shrinks a mapping where it is. False: nothing has changed. */
 bool pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes);

@@ -10,7 +10,7 @@ FAULTS_CFLAGS = $(LIB_CFLAGS) $(FAULTS_FLAGS) -D_GNU_SOURCE -fno-builtin \
 
 FAULTS_LIB_O := $(LIB_C:%.c=$(FAULTS)/obj/%.o) $(LIB_S:%.S=$(FAULTS)/obj/%.o) \
 	$(FAULTS)/fault_hook.o
-FAULTS_UNITS := test_fault_hook test_fence_memory
+FAULTS_UNITS := test_fault_hook test_leftover test_fence_memory
 
 .SECONDARY: $(FAULTS_UNITS:%=$(FAULTS)/%.o)
 
