@@ -92,24 +92,16 @@ keep(struct pcm_span *span)
 	delete_list(superfluous);
 }
 
-/*
- * A range goes back to the system. Where it cannot be unmapped (a mapping would have
- * to be split, and there are too many already) at least its memory goes, and the
- * address space is kept for the next block. Returns bytes unmapped.
- */
+/* A range goes. Returns the bytes that went back to the system. */
 static size_t
 unmap(struct pcm_span *span)
 {
 	size_t nbytes = span->nbytes;
+	bool done = pcm_sys_unmap(span->start, nbytes);
 
-	if (!pcm_sys_unmap(span->start, nbytes)) {
-		pcm_sys_release(span->start, nbytes);
-		keep(span);
-		return 0;
-	}
 	pcm_limit_give(nbytes);
 	pcm_span_delete(span);
-	return nbytes;
+	return done ? nbytes : 0;
 }
 
 static size_t
@@ -147,14 +139,10 @@ release_some(size_t nbytes)
 static size_t
 release(size_t nbytes)
 {
-	size_t given, done = 0;
+	size_t done = 0;
 
-	while (done < nbytes && pcm_mapping_cached() > 0) {
-		given = release_some(nbytes - done);
-		if (given == 0)
-			break; /* it cannot go, and would come again and again */
-		done += given;
-	}
+	while (done < nbytes && pcm_mapping_cached() > 0)
+		done += release_some(nbytes - done);
 	return done;
 }
 
@@ -180,11 +168,11 @@ give_back(struct pcm_span *span)
 	size_t kept, max = kept_max();
 
 	if (span->nbytes > max) {
-		unmap(span);
+		(void)unmap(span);
 		return;
 	}
 	keep(span);
-	release(over(max));
+	(void)release(over(max));
 	kept = pcm_mapping_cached();
 	pcm_pulse_freed(kept, kept, 0);
 }
