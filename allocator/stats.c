@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "depot.h"
 #include "large.h"
+#include "leftover.h"
 #include "magazine.h"
 #include "mapping.h"
 #include "meta.h"
@@ -75,8 +76,9 @@ collect_large(struct pcm_stats_all *all)
 	all->free_cold = heap.free_cold;
 	all->sum.allocated += large.live + maps.live;
 	all->sum.active = heap.used + maps.live;
-	all->sum.retained = heap.free_warm + maps.cached;
-	all->sum.mapped = heap.mapped + maps.live + maps.cached;
+	all->sum.retained = heap.free_warm + maps.cached + pcm_leftover_warm();
+	all->sum.mapped = heap.mapped + maps.live + maps.cached +
+		pcm_leftover_bytes();
 	all->sum.metadata = pcm_meta_bytes();
 }
 
