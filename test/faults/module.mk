@@ -4,7 +4,7 @@
 # small programs and some of the others; `make check-faults` tries all.
 #
 # The programs are made of the library's objects, so that they can look at its
-# books.
+# books. The real programs run on a shared library.
 
 include test/interface/confs.mk
 
@@ -61,7 +61,19 @@ $(addprefix $(FAULTS)/,$(FAULTS_UNITS)): %: %.o $(FAULTS_LIB_O)
 $(foreach test,$(sort $(FAULTS_SHORT) $(FAULTS_LONG)),$(eval $(call \
 	in_conf,$(basename $(test)),$(subst .,,$(suffix $(test))),)))
 
-FAULTS_ALWAYS := $(addprefix $(FAULTS)/,$(FAULTS_UNITS))
+# The library itself, for real programs, and who watches it.
+$(FAULTS)/libpcmalloc.so: $(FAULTS_LIB_O) $(FAULTS)/fault_crash.o
+	$(CC) $(LIB_LDFLAGS) -o $@ $^ $(LDFLAGS) $(LIB_LIBS)
+
+$(FAULTS)/null_watch.so: test/faults/null_watch.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -fno-builtin -fPIC -shared -o $@ $< -ldl
+
+test/faults/real_programs.sh: | $(FAULTS)/libpcmalloc.so \
+	$(FAULTS)/null_watch.so
+
+FAULTS_ALWAYS := $(addprefix $(FAULTS)/,$(FAULTS_UNITS)) \
+	test/faults/real_programs.sh
 
 TESTS += $(FAULTS_SHORT) $(FAULTS_ALWAYS)
 
