@@ -163,6 +163,7 @@ help:
 	@echo "make check           every test (a few minutes)"
 	@echo "make check-programs  install and run all real programs, at length"
 	@echo "make check-stress    a minute of every stress in every mode"
+	@echo "make check-faults    every failure of every memory system call"
 	@echo "make check-matrix    every libc, sandbox and tool (root; half an hour)"
 	@echo "make check-vm        32 and more CPUs, Linux 5.10, 6.1, 6.12 (qemu)"
 	@echo "make measure         the measures in docs/MEASURES.md"
