@@ -37,6 +37,8 @@ static void *run(void *arg)
 	pthread_barrier_wait(&everybody);
 	bank_free_all(&banks[(self + 2) % NTHREADS]);
 	pthread_barrier_wait(&everybody);
+	if (self == 0)
+		malloc_trim(0); /* there are ranges to unmap now */
 	some(mine);
 	return NULL;
 }
