@@ -27,8 +27,13 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define MAGAZINE_BYTES 65536u
 #define NSLOTS_MAX 125u
 
-/* A span: at least this much, so that visits to the page heap are rare. */
-#define SPAN_MIN_PAGES 8u /* 64 KiB */
+/*
+ * A span: this many blocks, so that visits to the page heap are rare, but not more
+ * than so many bytes for it: one block that stays keeps the whole span from other
+ * sizes.
+ */
+#define SPAN_NOBJS 32u
+#define SPAN_BYTES 16384u
 #define SPAN_MAX_PAGES 64u /* 512 KiB */
 
 /* Largest part of a span that may lie unused behind the last block. */
@@ -41,9 +46,11 @@ uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 static uint16_t
 span_pages(uint32_t size)
 {
-	uint32_t n;
+	uint32_t n, least = size * SPAN_NOBJS;
 
-	for (n = SPAN_MIN_PAGES; n < SPAN_MAX_PAGES; n++) {
+	if (least > SPAN_BYTES)
+		least = size > SPAN_BYTES ? size : SPAN_BYTES;
+	for (n = (uint32_t)pcm_pages_of(least); n < SPAN_MAX_PAGES; n++) {
 		uint32_t nbytes = n << PCM_PAGE_SHIFT;
 
 		if (nbytes >= size &&
