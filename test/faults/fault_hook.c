@@ -41,6 +41,8 @@ static atomic_ulong planned; /* calls of the plan's kinds */
 static atomic_ulong failed;
 static atomic_size_t mapped;
 
+void (*fault_interrupt)(void);
+
 /* The environment has been read: 2; somebody is at it: 1. */
 static atomic_int ready;
 
@@ -181,6 +183,17 @@ static void account(enum fault_kind kind, long b, long c)
 		atomic_fetch_add(&mapped, (size_t)c - (size_t)b);
 }
 
+static void interrupt(void)
+{
+	void (*handler)(void) = fault_interrupt;
+
+	if (handler == NULL)
+		return;
+	fault_interrupt = NULL;
+	handler();
+	fault_interrupt = handler;
+}
+
 long pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	enum fault_kind kind = kind_of(nr);
@@ -188,6 +201,7 @@ long pcm_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 
 	if (kind == FAULT_NKINDS)
 		return pcm_syscall_kernel(nr, a, b, c, d, e, f);
+	interrupt();
 	ret = consult(kind);
 	if (ret != 0)
 		return ret;

@@ -62,6 +62,12 @@ unsigned long fault_failed(void);
 /* Bytes that the library has mapped and not unmapped, since the start. */
 size_t fault_mapped(void);
 
+/*
+ * Not NULL: called before each call that is counted, but not while it is running
+ * already, as a signal handler would be. For programs with one thread.
+ */
+extern void (*fault_interrupt)(void);
+
 /* "mmap" and so on; FAULT_NKINDS if there is no such kind. */
 extern const char *const fault_names[FAULT_NKINDS];
 enum fault_kind fault_kind_of(const char *name);

@@ -23,7 +23,7 @@ FAULTS_UNITS := test_fault_hook test_leftover test_fence_memory
 # Each with the configurations that it runs in; in `make check` the second only
 # where caches make a difference.
 FAULTS_WORK := work_small work_batches work_large work_realloc work_calloc \
-	work_aligned work_trim work_threads work_fork
+	work_aligned work_trim work_handler work_threads work_fork
 FAULTS_TWICE := work_small work_trim work_threads
 TEST_CONF_fault_limit := hard_limit:16M
 TEST_CONF_fault_background := background:true
