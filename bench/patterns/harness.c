@@ -12,7 +12,7 @@
 #define SETTLE_BLOCKS 4
 #define SETTLE_LOW 16
 #define SETTLE_HIGH 1024
-#define SAMPLE_SECONDS 0.05
+#define SAMPLE_SECONDS 0.01
 #define NS_A_MS 1000000
 #define KIB 1024
 
@@ -132,8 +132,8 @@ void harness_publish(void)
 	harness_mine.noperations = 0;
 }
 
-/* Resident pages by statm: cheaper than exact, which is what a series wants. */
-static long rss_kib(void)
+/* Resident pages by statm. */
+double harness_rss_kib(void)
 {
 	char text[128] = "";
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -145,7 +145,13 @@ static long rss_kib(void)
 	second = strchr(text, ' ');
 	if (second == NULL)
 		return 0;
-	return strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / KIB);
+	return (double)(strtol(second, NULL, 10) *
+			(sysconf(_SC_PAGESIZE) / KIB));
+}
+
+double harness_live_kib(void)
+{
+	return (double)atomic_load(&live) / KIB;
 }
 
 void harness_sample(void)
@@ -160,8 +166,8 @@ void harness_sample(void)
 	if (now < next_sample)
 		return;
 	next_sample = now + SAMPLE_SECONDS;
-	n = snprintf(line, sizeof(line), "%.3f %ld %ld\n", now - origin,
-		     rss_kib(), (long)(atomic_load(&live) / KIB));
+	n = snprintf(line, sizeof(line), "%.3f %.0f %.0f\n", now - origin,
+		     harness_rss_kib(), harness_live_kib());
 	if (write(series, line, (size_t)n) != n)
 		measure_die("cannot write the series");
 }

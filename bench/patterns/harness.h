@@ -19,7 +19,7 @@
  *	threads=N	how many threads work
  *	seed=N		another course of sizes and choices
  *	mode=NAME	which of the program's variants
- *	series=FILE	lines "seconds rss_kib live_kib", one in 50 ms
+ *	series=FILE	lines "seconds rss_kib live_kib", one in 10 ms
  *	settle_ms=N	length of the light activity at the end (200)
  *
  * The work depends on the keys alone: whatever the allocator, the same number
@@ -133,6 +133,13 @@ extern __thread struct harness_mine harness_mine;
 void harness_publish(void);
 /* A line of the series, if one is due. */
 void harness_sample(void);
+
+/*
+ * What is resident, cheap and off by some pages a CPU, and what is live: for looks
+ * in between. Exact is measure_rss_kib(), and live when no thread works.
+ */
+double harness_rss_kib(void);
+double harness_live_kib(void);
 
 static inline void harness_account(int64_t nbytes)
 {

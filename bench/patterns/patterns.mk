@@ -4,8 +4,8 @@
 
 PATTERN_DIR := $(B)/bench/patterns
 PATTERN_NAMES := server pipeline phases large_turns idle_threads short_lived \
-	eviction runs runs_mixed cross_free scan numbers trees strings slots \
-	thread_turns sharing
+	eviction drift runs runs_mixed cross_free scan numbers trees strings \
+	slots thread_turns sharing
 PATTERN_PROGRAMS := $(addprefix $(PATTERN_DIR)/,$(PATTERN_NAMES))
 # What a pattern program starts.
 PATTERN_STARTED := $(PATTERN_DIR)/short_program

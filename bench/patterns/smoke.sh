@@ -102,6 +102,19 @@ run "$so" phases scale=0.01 series="$work/series"
 awk 'NF != 3 || $2 <= 0 || $1 < before { exit 1 } { before = $1 }
 END { if (NR < 2) exit 1 }' "$work/series" || complain "phases: no series"
 
+# What drift says of its end agrees with itself and with the account.
+run "$so" drift scale=0.02 threads=1
+awk '{ value[$1] = $2 }
+END {
+	live = value["end_live_kib"]
+	rss = value["end_rss_kib"]
+	ratio = value["end_ratio"]
+	exit !(live > 0 && live <= value["peak_live_kib"] && rss > live &&
+		ratio > rss / live - 0.01 && ratio < rss / live + 0.01 &&
+		value["worst_ratio"] >= value["mean_ratio"] &&
+		value["mean_ratio"] > 1)
+}' "$work/out" || complain "drift: its figures do not agree"
+
 # Faults of the allocator are seen.
 # must_fail FAULT PROGRAM KEYS...
 must_fail() {
@@ -116,7 +129,7 @@ must_fail() {
 }
 BROKEN=none
 export BROKEN
-for program in server phases runs eviction scan slots; do
+for program in server phases runs eviction drift scan slots; do
 	must_fail corrupt "$program" scale=0.02
 	must_fail twice "$program" scale=0.02
 done

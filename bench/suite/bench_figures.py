@@ -107,16 +107,20 @@ def medians(name, metric, unit):
     runs = runs_of(name)
     rows = []
     for test in runs.tests:
-        row = [test]
-        for allocator in ALLOCATORS:
-            values = runs.values(test, allocator, metric)
-            middle = runs.median(test, allocator, metric)
-            row.append("-" if middle is None else
-                       f"{significant(middle / unit)} ± "
-                       f"{spread_percent(values):.0f} %")
-        if set(row[1:]) != {"-"}:
-            rows.append(row)
+        cells = [median_text(runs, test, allocator, metric, unit)
+                 for allocator in ALLOCATORS]
+        if set(cells) != {"-"}:
+            rows.append([test] + cells)
     return table(HEAD, rows)
+
+
+def median_text(runs, test, allocator, metric, unit):
+    """The median and the spread in per cent, or "-"."""
+    middle = runs.median(test, allocator, metric)
+    if middle is None:
+        return "-"
+    spread = spread_percent(runs.values(test, allocator, metric))
+    return f"{significant(middle / unit)} ± {spread:.0f} %"
 
 
 def threads(metric, unit):
@@ -132,6 +136,24 @@ def threads(metric, unit):
                     runs.median(test, allocator, metric)
                     for allocator in ALLOCATORS)])
     return table(HEAD, rows)
+
+
+def drift():
+    """Resident memory over live bytes in a long run: the spread is over the
+    rounds."""
+    runs = runs_of("patterns")
+    rows = []
+    for title, metric, unit in (
+            ("RSS / live at the end", "end_ratio", 1),
+            ("worst in the run", "worst_ratio", 1),
+            ("mean of the run", "mean_ratio", 1),
+            ("RSS at the end, MiB", "end_rss_kib", 1024),
+            ("live at the end, MiB", "end_live_kib", 1024)):
+        cells = [median_text(runs, "drift", name, metric, unit)
+                 for name in ALLOCATORS]
+        if set(cells) != {"-"}:
+            rows.append([title] + cells)
+    return table(HEAD, rows) if rows else "There is no result yet."
 
 
 def syscalls():
@@ -153,6 +175,7 @@ FIGURES = {
     "bench-machine": machine,
     "bench-origin": origin,
     "bench-tests": tests,
+    "bench-drift": drift,
     "bench-means": means,
     "bench-limits": limits,
     "bench-threads": lambda: threads("time", 1),

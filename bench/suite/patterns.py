@@ -21,6 +21,7 @@ TABLE = {
     "thread_turns": {1},
     "phases": {"series"},
     "eviction": {"series"},
+    "drift": {"series"},
 }
 THREADS = (1, 2, 4, 8, 16)
 

@@ -23,6 +23,7 @@ STYLES = {
     "mimalloc": ("#009e73", "D"), "gperftools": ("#cc79a7", "v"),
 }
 NAMES = {"pcmalloc-off": "pcmalloc, no rseq"}
+LIVE = "live"
 # Drawn from back to front.
 ORDER = ("gperftools", "mimalloc", "jemalloc", "glibc", "pcmalloc-off",
          "pcmalloc")
@@ -79,12 +80,13 @@ def save(figure, folder, plot):
     print(f"  drawn: {os.path.relpath(path)}")
 
 
-def legend(figure, axes, ncols=6):
+def legend(figure, axes, names=None):
     found = dict(zip(*reversed(axes.get_legend_handles_labels())))
-    names = [name_of(a) for a in ALLOCATORS if name_of(a) in found]
+    names = names or map(name_of, ALLOCATORS)
+    names = [name for name in names if name in found]
     figure.legend([found[n] for n in names], names, loc="lower left",
                   bbox_to_anchor=(axes.get_position().x0 - 0.01, 1.0),
-                  ncol=ncols, columnspacing=1.4, handletextpad=0.4)
+                  ncol=len(names), columnspacing=1.4, handletextpad=0.4)
 
 
 def ratio_axis(axis, low, high):
@@ -175,14 +177,14 @@ def plot_means(folder, plot):
 
 
 def panels(count, width=10.0, height=2.9):
-    """At most two panels in a row."""
-    columns = min(2, count)
-    rows = math.ceil(count / columns)
-    figure, axes = plt.subplots(rows, columns, squeeze=False,
-                                figsize=(width, 0.3 + height * rows))
-    axes = list(axes.flat)
-    for axis in axes[count:]:
-        axis.set_visible(False)
+    """Two panels in a row; the last one of an odd number is as wide as two."""
+    rows = math.ceil(count / 2)
+    figure = plt.figure(figsize=(width, 0.3 + height * rows))
+    grid = figure.add_gridspec(rows, 2)
+    places = [grid[i // 2, i % 2] for i in range(count)]
+    if count % 2:
+        places[-1] = grid[rows - 1, :]
+    axes = [figure.add_subplot(place) for place in places]
     for axis in axes:
         axis.grid(axis="y", color="#eeeeee")
         axis.set_axisbelow(True)
@@ -206,16 +208,22 @@ def plot_series(folder, plot):
             axis.plot(share, [row["rss_kib"] / KIB_PER_MIB for row in mine],
                       **{**line_of(allocator), "marker": ""})
             if allocator == "pcmalloc":
-                axis.fill_between(
-                    share, [row["live_kib"] / KIB_PER_MIB for row in mine],
-                    color="#e8e8e8", linewidth=0, zorder=1)
+                draw_live(axis, share, [row["live_kib"] / KIB_PER_MIB
+                                        for row in mine])
         axis.set_title(f"{test}: resident MiB")
-        axis.set_xlabel("% of the run (grey: what the program holds)")
+        axis.set_xlabel("% of the run")
         axis.set_ylim(bottom=0)
         axis.set_xlim(0, 100)
     figure.tight_layout(h_pad=2)
-    legend(figure, axes[0])
+    legend(figure, axes[0], names=[*map(name_of, ALLOCATORS), LIVE])
     save(figure, folder, plot)
+
+
+def draw_live(axis, share, live):
+    """What the program holds: no allocator can have less."""
+    axis.fill_between(share, live, color="#e8e8e8", linewidth=0, zorder=1)
+    axis.plot(share, live, color="#222222", linewidth=1.1, zorder=2,
+              label=LIVE)
 
 
 def plot_threads(folder, plot):
