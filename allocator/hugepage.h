@@ -3,11 +3,19 @@
  * use, and which of the free ones have memory behind them.
  *
  *	used	bit i: page i is handed out
- *	cold	bit i: page i is free and reads as zero, nothing behind it
+ *	cold	bit i: page i is free, nothing behind it
+ *	zero	bit i: page i is free and reads as zero
  *
- *	cold & used = 0
+ *	zero & used = 0		cold & ~zero = 0
  *	nfree = 256 - popcount(used)	ncold = popcount(cold)
  *	longest = length of the longest run of zeros in used
+ *
+ * A hugepage is *whole* while all its pages are free. It is *broken* once part of
+ * it has been given back to the system while another part was in use: until then
+ * the kernel may have one huge page behind it, from then on it has small ones.
+ * That ends when nothing is behind it any more, or with a collapse (thp.c).
+ *
+ *	broken => not backed		broken => ncold < 256
  *
  * Plain bit arithmetic; the caller (page_heap.c) holds the lock.
  */
@@ -21,15 +29,30 @@
 
 #define PCM_HUGE_NWORDS (PCM_HUGE_NPAGES / 64)
 
+/* What the system has been told about a hugepage. */
+enum pcm_huge_advice {
+	PCM_ADVICE_NONE,
+	PCM_ADVICE_HUGE,  /* MADV_HUGEPAGE */
+	PCM_ADVICE_SMALL, /* MADV_NOHUGEPAGE */
+};
+
 struct pcm_hugepage {
 	char *base;
 	uint64_t used[PCM_HUGE_NWORDS];
 	uint64_t cold[PCM_HUGE_NWORDS];
+	uint64_t zero[PCM_HUGE_NWORDS];
 	uint16_t nfree;
 	uint16_t ncold;
 	uint16_t longest;
+	uint16_t nextra; /* pages that have memory by a collapse alone */
+	uint8_t advice;	 /* enum pcm_huge_advice */
+	bool broken;
+	bool backed;	  /* one huge page is behind it, as far as we know */
 	uint32_t refused; /* last release in which the system kept pages */
+	uint32_t dense;	  /* tick at which it was first seen dense; 0: is not */
+	uint32_t not_yet; /* tick before which it is not to be collapsed */
 	struct pcm_hugepage *prev, *next; /* of the list for `longest` */
+	struct pcm_hugepage *all_prev, *all_next;
 };
 
 struct pcm_run {
@@ -39,9 +62,28 @@ struct pcm_run {
 /* All pages free and cold. */
 void pcm_hugepage_init(struct pcm_hugepage *huge, char *base);
 
-/* First free run of at least npages <= longest, aligned to `align` pages. */
+static inline bool
+pcm_hugepage_is_whole(const struct pcm_hugepage *huge)
+{
+	return huge->nfree == PCM_HUGE_NPAGES;
+}
+
+/* Is there nothing behind the free pages? */
+static inline bool
+pcm_hugepage_all_cold(const struct pcm_hugepage *huge)
+{
+	return huge->nfree == huge->ncold;
+}
+
+/*
+ * A free run of at least npages <= longest, aligned to `align` pages: the first
+ * one with memory behind all of it; if there is none, the first.
+ */
 bool pcm_hugepage_find(const struct pcm_hugepage *huge, unsigned npages,
 		       unsigned align, unsigned *first);
+
+/* Do all pages of the run, which are free, read as zero? */
+bool pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run);
 
 /* Free -> used. Returns how many of the pages were cold. */
 unsigned pcm_hugepage_take(struct pcm_hugepage *huge, struct pcm_run run);
@@ -49,6 +91,9 @@ unsigned pcm_hugepage_take(struct pcm_hugepage *huge, struct pcm_run run);
 /* Used -> free; cold or not. */
 void pcm_hugepage_give(struct pcm_hugepage *huge, struct pcm_run run,
 		       bool cold);
+
+/* Cold -> warm, for all of them: the system has filled in the rest. */
+void pcm_hugepage_warm_up(struct pcm_hugepage *huge);
 
 /* True if the npages pages from `first` on are all free. */
 bool pcm_hugepage_is_free(const struct pcm_hugepage *huge, struct pcm_run run);
@@ -59,5 +104,11 @@ bool pcm_hugepage_is_free(const struct pcm_hugepage *huge, struct pcm_run run);
  */
 bool pcm_hugepage_next_warm(const struct pcm_hugepage *huge, unsigned from,
 			    struct pcm_run *run);
+
+/*
+ * pcm_hugepage_check() - the equations above. Returns the one that does not hold,
+ * as text; NULL: all do.
+ */
+const char *pcm_hugepage_check(const struct pcm_hugepage *huge);
 
 #endif

@@ -1,168 +1,28 @@
 /*
- * page_heap.c - hugepages by their longest free run; growing and releasing.
- *
- *	list[k] = the hugepages with longest = k, 1 <= k <= 256; those whose free
- *		  pages are all cold behind the others
- *	nonempty: bit k set iff list[k] is not empty
- *	npages_free = sum of nfree, npages_cold = sum of ncold, over all hugepages
- *	hugepages with longest = 0 are on no list
+ * page_heap.c - taking runs, giving them back, growing. What there is stands in
+ * page_heap_lists.h; giving memory back is page_heap_release.c's.
  */
 #include "page_heap.h"
 
 #include <string.h>
 
 #include "compiler.h"
-#include "hugepage.h"
 #include "limit.h"
-#include "lock.h"
 #include "meta.h"
+#include "page_heap_lists.h"
 #include "pagemap.h"
 #include "pulse.h"
 #include "reclaim.h"
-
-#define NLISTS (PCM_HUGE_NPAGES + 1)
+#include "thp.h"
 
 /* The heap grows by a quarter of itself, one to this many hugepages. */
 #define GROW_DIVISOR 4
 #define GROW_MAX 16
 
-/*
- * thp:auto: until the heap has this many hugepages a hugepage may stay mostly
- * empty for ever, and huge backing would cost memory that a small process never
- * uses; above, the system's own setting decides.
- */
-#define SMALL_HEAP_NHUGE 16
-
 /* Free hugepages that stay mapped where the address space is limited. */
 #define LIMITED_KEEP 2
 
-static struct {
-	struct pcm_lock lock;
-	struct pcm_hugepage *list[NLISTS], *tail[NLISTS];
-	uint64_t nonempty[(NLISTS + 63) / 64];
-	size_t nhuge;
-	size_t nwhole; /* length of list[256] */
-	size_t npages_free, npages_cold;
-	uint32_t releases; /* calls of pcm_page_heap_release() */
-	size_t low_warm; /* least free warm pages since the last decay */
-} heap = { .lock = PCM_LOCK_INIT(PCM_RANK_PAGE_HEAP) };
-
-static size_t
-warm_locked(void)
-{
-	return heap.npages_free - heap.npages_cold;
-}
-
-static size_t
-used_locked(void)
-{
-	return heap.nhuge * PCM_HUGE_NPAGES - heap.npages_free;
-}
-
-static void
-list_remove(struct pcm_hugepage *huge)
-{
-	unsigned k = huge->longest;
-
-	if (k == 0)
-		return;
-	heap.nwhole -= k == PCM_HUGE_NPAGES;
-	if (huge->prev != NULL)
-		huge->prev->next = huge->next;
-	else
-		heap.list[k] = huge->next;
-	if (huge->next != NULL)
-		huge->next->prev = huge->prev;
-	else
-		heap.tail[k] = huge->prev;
-	if (heap.list[k] == NULL)
-		heap.nonempty[k / 64] &= ~((uint64_t)1 << (k % 64));
-}
-
-static bool
-all_cold(const struct pcm_hugepage *huge)
-{
-	return huge->nfree == huge->ncold;
-}
-
-/* Warm ones first: what has memory is used, and found to be released. */
-static void
-list_add(struct pcm_hugepage *huge)
-{
-	unsigned k = huge->longest;
-
-	if (k == 0)
-		return;
-	heap.nwhole += k == PCM_HUGE_NPAGES;
-	huge->prev = all_cold(huge) ? heap.tail[k] : NULL;
-	huge->next = all_cold(huge) ? NULL : heap.list[k];
-	if (huge->prev != NULL)
-		huge->prev->next = huge;
-	else
-		heap.list[k] = huge;
-	if (huge->next != NULL)
-		huge->next->prev = huge;
-	else
-		heap.tail[k] = huge;
-	heap.nonempty[k / 64] |= (uint64_t)1 << (k % 64);
-}
-
-/* Smallest k >= from with a hugepage on list[k]; NLISTS: none. */
-static unsigned
-next_list(unsigned from)
-{
-	while (from < NLISTS) {
-		uint64_t word = heap.nonempty[from / 64] &
-			(~(uint64_t)0 << (from % 64));
-
-		if (word != 0)
-			return from / 64 * 64 +
-				(unsigned)__builtin_ctzll(word);
-		from = (from / 64 + 1) * 64;
-	}
-	return NLISTS;
-}
-
-/* Every change of a hugepage: off its list, changed, counted, on again. */
-static unsigned
-take_locked(struct pcm_hugepage *huge, struct pcm_run run)
-{
-	unsigned ncold;
-
-	list_remove(huge);
-	ncold = pcm_hugepage_take(huge, run);
-	list_add(huge);
-	heap.npages_free -= run.npages;
-	heap.npages_cold -= ncold;
-	if (warm_locked() < heap.low_warm)
-		heap.low_warm = warm_locked();
-	return ncold;
-}
-
-static void
-give_locked(struct pcm_hugepage *huge, struct pcm_run run, bool cold)
-{
-	list_remove(huge);
-	pcm_hugepage_give(huge, run, cold);
-	list_add(huge);
-	heap.npages_free += run.npages;
-	if (cold)
-		heap.npages_cold += run.npages;
-}
-
-static bool
-find_locked(unsigned npages, unsigned align, struct pcm_hugepage **huge,
-	    unsigned *first)
-{
-	unsigned k;
-
-	for (k = next_list(npages); k < NLISTS; k = next_list(k + 1))
-		for (*huge = heap.list[k]; *huge != NULL;
-		     *huge = (*huge)->next)
-			if (pcm_hugepage_find(*huge, npages, align, first))
-				return true;
-	return false;
-}
+#define heap pcm_page_heap
 
 static char *
 map_region(size_t *nhuge)
@@ -181,6 +41,7 @@ map_region(size_t *nhuge)
 static PCM_COLD bool
 grow(void)
 {
+	enum pcm_huge_advice advice;
 	size_t i, before, nhuge;
 	char *region;
 
@@ -201,20 +62,17 @@ grow(void)
 		pcm_sys_unmap(region, nhuge * PCM_HUGEPAGE);
 		return false;
 	}
-	pcm_sys_advise(region, nhuge * PCM_HUGEPAGE,
-		       before < SMALL_HEAP_NHUGE);
+	advice = pcm_thp_new_region(region, nhuge * PCM_HUGEPAGE, before);
 	for (i = 0; i < nhuge; i++) {
 		struct pcm_hugepage *huge = pcm_meta_alloc(sizeof(*huge));
 
 		if (huge == NULL)
 			break;
 		pcm_hugepage_init(huge, region + i * PCM_HUGEPAGE);
+		huge->advice = (uint8_t)advice;
 		pcm_lock(&heap.lock);
 		pcm_pagemap_set_hugepage(huge->base, huge);
-		heap.nhuge++;
-		heap.npages_free += PCM_HUGE_NPAGES;
-		heap.npages_cold += PCM_HUGE_NPAGES;
-		list_add(huge);
+		pcm_page_heap_enter_locked(huge);
 		pcm_unlock(&heap.lock);
 	}
 	if (i < nhuge)
@@ -234,8 +92,9 @@ give_up(struct pcm_hugepage *huge, struct pcm_run run, const uint64_t *cold)
 
 	pcm_lock(&heap.lock);
 	for (; one.first < run.first + run.npages; one.first++)
-		give_locked(huge, one,
-			    cold[one.first / 64] >> (one.first % 64) & 1);
+		pcm_page_heap_give_locked(huge, one,
+					  cold[one.first / 64] >>
+							  (one.first % 64) & 1);
 	pcm_unlock(&heap.lock);
 }
 
@@ -245,26 +104,31 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 	struct pcm_hugepage *huge;
 	struct pcm_run run = { .npages = (unsigned)npages };
 	uint64_t cold[PCM_HUGE_NWORDS];
+	enum pcm_thp_choice choice;
 	unsigned ncold;
 	char *p;
 
 	pcm_lock(&heap.lock);
-	while (!find_locked(run.npages, (unsigned)align, &huge, &run.first)) {
+	while (!pcm_page_heap_find_locked(run.npages, (unsigned)align, &huge,
+					  &run.first)) {
 		pcm_unlock(&heap.lock);
 		if (!grow())
 			return NULL;
 		pcm_lock(&heap.lock);
 	}
+	if (zeroed != NULL)
+		*zeroed = pcm_hugepage_is_zero(huge, run);
+	choice = pcm_thp_choose_locked(huge, run.npages);
 	memcpy(cold, huge->cold, sizeof(cold));
-	ncold = take_locked(huge, run);
+	ncold = pcm_page_heap_take_locked(huge, run);
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
 		give_up(huge, run, cold);
 		return NULL;
 	}
+	if (PCM_UNLIKELY(choice != PCM_THP_AS_IT_IS))
+		pcm_thp_first_use(huge, run.npages, choice);
 	p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
-	if (zeroed != NULL)
-		*zeroed = ncold == npages;
 	return p;
 }
 
@@ -287,16 +151,15 @@ void
 pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
-
 	size_t warm, lately, used;
 	bool too_many;
 
 	pcm_lock(&heap.lock);
-	give_locked(huge, run_of(huge, p, npages), false);
-	too_many = heap.nwhole > LIMITED_KEEP;
-	warm = warm_locked();
+	pcm_page_heap_give_locked(huge, run_of(huge, p, npages), false);
+	too_many = heap.nkind[PCM_HUGE_WHOLE] > LIMITED_KEEP;
+	warm = pcm_page_heap_warm_locked();
 	lately = heap.low_warm;
-	used = used_locked();
+	used = pcm_page_heap_used_locked();
 	pcm_unlock(&heap.lock);
 	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, lately << PCM_PAGE_SHIFT,
 			used << PCM_PAGE_SHIFT);
@@ -322,7 +185,7 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	done = pcm_hugepage_is_free(huge, run);
 	if (done) {
 		memcpy(cold, huge->cold, sizeof(cold));
-		ncold = take_locked(huge, run);
+		ncold = pcm_page_heap_take_locked(huge, run);
 	}
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
@@ -332,135 +195,13 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	return done;
 }
 
-/* Only whole OS pages can be given back; they may be larger than ours. */
-static bool
-whole_os_pages(struct pcm_run *run)
-{
-	size_t start = (size_t)run->first << PCM_PAGE_SHIFT;
-	size_t end = start + ((size_t)run->npages << PCM_PAGE_SHIFT);
-
-	start = pcm_round_up(start, pcm_sys_page);
-	end &= ~(pcm_sys_page - 1);
-	if (start >= end)
-		return false;
-	run->first = (unsigned)(start >> PCM_PAGE_SHIFT);
-	run->npages = (unsigned)((end - start) >> PCM_PAGE_SHIFT);
-	return true;
-}
-
-/*
- * Takes the run out of the heap, so that nobody uses it while the lock is not
- * held, and puts it back cold. Returns bytes given back. Pages that the program
- * has locked in memory stay; their hugepage is passed over from then on.
- */
 static size_t
-release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
+longest_locked(void)
 {
-	char *p = huge->base + ((size_t)run.first << PCM_PAGE_SHIFT);
-	size_t nbytes = (size_t)run.npages << PCM_PAGE_SHIFT;
-	bool cold;
+	size_t a = pcm_page_heap_longest_locked(&heap.set[PCM_SET_INTACT]);
+	size_t b = pcm_page_heap_longest_locked(&heap.set[PCM_SET_BROKEN]);
 
-	take_locked(huge, run);
-	pcm_unlock(&heap.lock);
-	cold = pcm_sys_release(p, nbytes);
-	pcm_lock(&heap.lock);
-	give_locked(huge, run, cold);
-	if (!cold) {
-		huge->refused = heap.releases;
-		return 0;
-	}
-	pcm_limit_give(nbytes);
-	return nbytes;
-}
-
-/* A run that can be given back, of the hugepages with most room first. */
-static bool
-find_warm_locked(struct pcm_hugepage **found, struct pcm_run *run)
-{
-	struct pcm_hugepage *huge;
-	unsigned k, from;
-
-	for (k = PCM_HUGE_NPAGES; k >= 1; k--) {
-		for (huge = heap.list[k]; huge != NULL && !all_cold(huge);
-		     huge = huge->next) {
-			if (huge->refused == heap.releases)
-				continue;
-			for (from = 0;
-			     pcm_hugepage_next_warm(huge, from, run);
-			     from = run->first + run->npages) {
-				*found = huge;
-				if (whole_os_pages(run))
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
-size_t
-pcm_page_heap_release(size_t nbytes)
-{
-	struct pcm_hugepage *huge;
-	struct pcm_run run;
-	size_t done = 0;
-
-	pcm_lock(&heap.lock);
-	heap.releases++;
-	while (done < nbytes && warm_locked() > 0 &&
-	       find_warm_locked(&huge, &run))
-		done += release_run_locked(huge, run);
-	pcm_unlock(&heap.lock);
-	return done;
-}
-
-size_t
-pcm_page_heap_unmap(size_t keep)
-{
-	struct pcm_hugepage *huge;
-	size_t done = 0;
-
-	for (;;) {
-		pcm_lock(&heap.lock);
-		huge = heap.nwhole > keep ? heap.list[PCM_HUGE_NPAGES] : NULL;
-		if (huge != NULL) {
-			list_remove(huge);
-			heap.nhuge--;
-			heap.npages_free -= PCM_HUGE_NPAGES;
-			heap.npages_cold -= huge->ncold;
-		}
-		pcm_unlock(&heap.lock);
-		if (huge == NULL)
-			return done;
-		pcm_pagemap_set_hugepage(huge->base, NULL);
-		pcm_limit_give((size_t)(PCM_HUGE_NPAGES - huge->ncold)
-			       << PCM_PAGE_SHIFT);
-		if (pcm_sys_unmap(huge->base, PCM_HUGEPAGE))
-			done += PCM_HUGEPAGE;
-		pcm_meta_free(huge, sizeof(*huge));
-	}
-}
-
-/*
- * What was free and warm all the time since the last call was not needed: half
- * of it goes, and the rest with later calls. Not less than DECAY_MIN, not more
- * than DECAY_MAX: the thread that makes the tick waits some 0.1 ms a MiB.
- */
-#define DECAY_MIN ((size_t)4 << 20)
-#define DECAY_MAX ((size_t)128 << 20)
-
-size_t
-pcm_page_heap_decay(void)
-{
-	size_t idle, nbytes;
-
-	pcm_lock(&heap.lock);
-	idle = heap.low_warm << PCM_PAGE_SHIFT;
-	heap.low_warm = warm_locked();
-	pcm_unlock(&heap.lock);
-	nbytes = idle / 2 < DECAY_MAX ? idle / 2 : DECAY_MAX;
-	if (nbytes < DECAY_MIN)
-		nbytes = idle < DECAY_MIN ? idle : DECAY_MIN;
-	return nbytes == 0 ? 0 : pcm_page_heap_release(nbytes);
+	return a > b ? a : b;
 }
 
 void
@@ -469,10 +210,14 @@ pcm_page_heap_stats_get(struct pcm_page_heap_stats *stats)
 	pcm_lock(&heap.lock);
 	stats->nhuge = heap.nhuge;
 	stats->mapped = heap.nhuge * PCM_HUGEPAGE;
-	stats->used = used_locked() << PCM_PAGE_SHIFT;
-	stats->free_warm = warm_locked() << PCM_PAGE_SHIFT;
+	stats->used = pcm_page_heap_used_locked() << PCM_PAGE_SHIFT;
+	stats->free_warm = pcm_page_heap_warm_locked() << PCM_PAGE_SHIFT;
 	stats->free_cold = heap.npages_cold << PCM_PAGE_SHIFT;
-	stats->nhuge_free = heap.nwhole;
+	stats->nhuge_free = heap.nkind[PCM_HUGE_WHOLE];
+	stats->nhuge_partial = heap.nkind[PCM_HUGE_PARTIAL];
+	stats->nhuge_broken = heap.nkind[PCM_HUGE_BROKEN];
+	stats->nhuge_backed = heap.nbacked;
+	stats->longest_free = longest_locked() << PCM_PAGE_SHIFT;
 	pcm_unlock(&heap.lock);
 }
 
@@ -491,5 +236,6 @@ pcm_page_heap_fork_unlock(void)
 void
 pcm_page_heap_fork_child(void)
 {
+	heap.pinned = NULL;
 	pcm_lock_reset(&heap.lock);
 }

@@ -2,9 +2,12 @@
  * page_heap.h - runs of logical pages, cut from 2 MiB hugepages.
  *
  * Runs are cut from the hugepage whose longest free run is the shortest that
- * serves, so full hugepages get fuller and others can become empty. Free pages
- * keep their memory until they are released: by decay, on request, or when the
- * system has none. Lock: PCM_RANK_PAGE_HEAP; no system call is made under it.
+ * serves, so full hugepages get fuller and others can become whole, which are
+ * kept for a while and then released first. A hugepage in use is broken, a part of
+ * it released, only when memory is asked for; from then on it is the first choice
+ * for small runs. Free pages keep their memory until they are released: by decay,
+ * on request, or when the system has none. Lock: PCM_RANK_PAGE_HEAP; no system
+ * call is made under it.
  */
 #ifndef PCM_PAGE_HEAP_H
 #define PCM_PAGE_HEAP_H
@@ -36,8 +39,9 @@ bool pcm_page_heap_extend(char *p, size_t npages, size_t more);
 
 /*
  * pcm_page_heap_release() - give memory behind free pages back to the system,
- * until at least nbytes are given back or nothing is left. Whole free hugepages
- * go first. Returns the number of bytes.
+ * until at least nbytes are given back or nothing is left: whole free hugepages
+ * first, then what broken ones have, then others are broken, those on small pages
+ * first. Returns the number of bytes.
  */
 size_t pcm_page_heap_release(size_t nbytes);
 
@@ -47,7 +51,10 @@ size_t pcm_page_heap_release(size_t nbytes);
  */
 size_t pcm_page_heap_unmap(size_t keep);
 
-/* At every tick: releases part of what was not needed lately. Returns bytes. */
+/*
+ * At every tick: releases part of what was not needed lately; breaks hugepages only
+ * while more than a sixteenth of what is used is free. Returns bytes.
+ */
 size_t pcm_page_heap_decay(void);
 
 struct pcm_page_heap_stats {
@@ -55,7 +62,12 @@ struct pcm_page_heap_stats {
 	size_t used;	  /* handed out */
 	size_t free_warm; /* free, memory behind it */
 	size_t free_cold; /* free, none behind it */
-	size_t nhuge, nhuge_free;
+	size_t nhuge;	  /* = nhuge_free + nhuge_partial + nhuge_broken */
+	size_t nhuge_free;    /* whole: all pages free */
+	size_t nhuge_partial; /* in use, never released in part */
+	size_t nhuge_broken;  /* in use, and a part was released */
+	size_t nhuge_backed;  /* one huge page is behind them */
+	size_t longest_free;  /* bytes of the longest free run */
 };
 
 void pcm_page_heap_stats_get(struct pcm_page_heap_stats *stats);

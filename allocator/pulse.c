@@ -18,7 +18,9 @@
 #include "mapping.h"
 #include "meta.h"
 #include "page_heap.h"
+#include "page_heap_check.h"
 #include "sys.h"
+#include "thp.h"
 
 /*
  * Much is idle: more than this and this part of what is used. What comes and goes
@@ -116,6 +118,31 @@ count_down(bool found_much, bool gave_back)
 	STORE(not_before, pcm_sys_now() + FUTILE_MS);
 }
 
+#if PCM_DEBUG
+
+/* Every so many ticks. */
+#define CHECK_TICKS 16u
+
+static void
+check(void)
+{
+	static atomic_uint ticks;
+
+	if (atomic_fetch_add_explicit(&ticks, 1, memory_order_relaxed) %
+		    CHECK_TICKS == 0 &&
+	    pcm_page_heap_check() != NULL)
+		__builtin_trap();
+}
+
+#else
+
+static void
+check(void)
+{
+}
+
+#endif
+
 void
 pcm_pulse_tick(void)
 {
@@ -131,6 +158,8 @@ pcm_pulse_tick(void)
 	given = pcm_mapping_decay();
 	given += pcm_page_heap_decay();
 	pcm_meta_release(KEEP_META);
+	pcm_thp_tick();
+	check();
 	if (active) {
 		struct pcm_page_heap_stats heap;
 

@@ -23,7 +23,12 @@
 /* The kernel's RLIM64_INFINITY. */
 #define NO_LIMIT (~(uint64_t)0)
 
-size_t pcm_sys_page = 4096;
+/* Linux 6.1's MADV_COLLAPSE; libc may be older. */
+#define COLLAPSE 25
+
+#define SMALLEST_PAGE 4096u
+
+size_t pcm_sys_page = SMALLEST_PAGE;
 enum pcm_thp pcm_sys_thp;
 
 static atomic_bool limited;
@@ -156,6 +161,25 @@ void
 pcm_sys_ask_huge(void *p, size_t nbytes)
 {
 	pcm_syscall3(SYS_madvise, p, nbytes, MADV_HUGEPAGE);
+}
+
+long
+pcm_sys_collapse(void *p, size_t nbytes)
+{
+	return pcm_syscall3(SYS_madvise, p, nbytes, COLLAPSE);
+}
+
+size_t
+pcm_sys_nresident(void *p, size_t nbytes)
+{
+	unsigned char present[PCM_HUGEPAGE / SMALLEST_PAGE];
+	size_t i, n = 0;
+
+	if (pcm_syscall_failed(pcm_syscall3(SYS_mincore, p, nbytes, present)))
+		return 0;
+	for (i = 0; i < nbytes / pcm_sys_page; i++)
+		n += present[i] & 1;
+	return n;
 }
 
 void

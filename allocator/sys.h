@@ -78,6 +78,15 @@ void pcm_sys_advise(void *p, size_t nbytes, bool sparse);
 void pcm_sys_forbid_huge(void *p, size_t nbytes);
 void pcm_sys_ask_huge(void *p, size_t nbytes);
 
+/*
+ * pcm_sys_collapse() - put a huge page behind a range that has small ones; what is
+ * not there reads as zero. Returns 0 or -errno; -EINVAL: this kernel does not.
+ */
+long pcm_sys_collapse(void *p, size_t nbytes);
+
+/* OS pages of at most a hugepage that have memory behind them; 0 if unknown. */
+size_t pcm_sys_nresident(void *p, size_t nbytes);
+
 /* Milliseconds of the coarse monotonic clock. */
 uint64_t pcm_sys_now(void);
 

@@ -33,6 +33,7 @@ static void must_agree(void)
 		nfree += model[i] != USED;
 		ncold += model[i] == COLD;
 	}
+	must(!pcm_hugepage_check(&huge));
 	must(huge.nfree == nfree);
 	must(huge.ncold == ncold);
 	must(huge.longest == longest);
@@ -50,11 +51,28 @@ static bool model_free(unsigned int first, unsigned int npages)
 	return true;
 }
 
+static bool model_warm(unsigned int first, unsigned int npages)
+{
+	unsigned int i;
+
+	for (i = first; i < first + npages; i++)
+		if (model[i] != WARM)
+			return false;
+	return true;
+}
+
+/* The first that is warm, else the first. */
 static bool model_find(unsigned int npages, unsigned int align,
 		       unsigned int *first)
 {
 	unsigned int i;
 
+	for (i = 0; i + npages <= N; i += align) {
+		if (model_warm(i, npages)) {
+			*first = i;
+			return true;
+		}
+	}
 	for (i = 0; i + npages <= N; i += align) {
 		if (model_free(i, npages)) {
 			*first = i;

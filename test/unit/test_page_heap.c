@@ -6,6 +6,7 @@
 
 #include "page.h"
 #include "page_heap.h"
+#include "page_heap_check.h"
 #include "pagemap.h"
 #include "sys.h"
 
@@ -36,7 +37,10 @@ static void must_balance(void)
 
 	must(now.mapped == now.nhuge * PCM_HUGEPAGE);
 	must(now.mapped == now.used + now.free_warm + now.free_cold);
-	must(now.nhuge_free <= now.nhuge);
+	must(now.nhuge == now.nhuge_free + now.nhuge_partial +
+		     now.nhuge_broken);
+	must(now.longest_free <= PCM_HUGEPAGE);
+	must(now.longest_free == PCM_HUGEPAGE || now.nhuge_free == 0);
 	must(now.used - stats_before.used == npages_live << PCM_PAGE_SHIFT);
 }
 
@@ -198,6 +202,7 @@ START_TEST(random_operations)
 	start();
 	for (i = 0; i < STEPS; i++) {
 		random_step(&state);
+		must(!pcm_page_heap_check());
 		if (i % 8 == 0)
 			must_balance();
 	}
@@ -278,6 +283,144 @@ START_TEST(packs)
 	must(pcm_pagemap_hugepage(small.p) == tight);
 	allocate(&small, 8, 1);
 	must(pcm_pagemap_hugepage(small.p) == loose);
+}
+END_TEST
+
+/*
+ * Two hugepages in use, full but for tight and loose free pages at their ends. Of
+ * what there was before, nothing is free.
+ */
+static void two_hugepages(size_t tight, size_t loose)
+{
+	struct run rest;
+
+	while (stats().nhuge_free > 0 || stats().longest_free > 0)
+		allocate(&rest, stats().longest_free >> PCM_PAGE_SHIFT, 1);
+	allocate(&runs[0], PCM_HUGE_NPAGES, 1);
+	allocate(&runs[1], PCM_HUGE_NPAGES, 1);
+	while (stats().nhuge_free > 0)
+		allocate(&rest, PCM_HUGE_NPAGES, 1);
+	shrink(&runs[0], PCM_HUGE_NPAGES - tight);
+	shrink(&runs[1], PCM_HUGE_NPAGES - loose);
+}
+
+static bool same_hugepage(const struct run *a, const struct run *b)
+{
+	return pcm_pagemap_hugepage(a->p) == pcm_pagemap_hugepage(b->p);
+}
+
+/* Breaks the second hugepage: a page at its end is given back. */
+static void break_second(void)
+{
+	size_t npages = runs[1].npages, broken = stats().nhuge_broken;
+	struct run first;
+
+	/* The first must not be released. */
+	allocate(&first, PCM_HUGE_NPAGES - runs[0].npages, 1);
+	must(same_hugepage(&first, &runs[0]));
+	must(pcm_page_heap_release(SIZE_MAX) ==
+	     (PCM_HUGE_NPAGES - npages) * PCM_PAGE);
+	must(stats().nhuge_broken == broken + 1);
+	release_run(&first);
+	must(!pcm_page_heap_check());
+}
+
+/* A broken hugepage is the first choice for small runs, though another is tighter. */
+START_TEST(small_runs_go_to_broken_ones)
+{
+	struct run run;
+
+	start();
+	two_hugepages(40, 80);
+	allocate(&run, 8, 1);
+	must(same_hugepage(&run, &runs[0]));
+	release_run(&run);
+	break_second();
+	allocate(&run, 8, 1);
+	must(same_hugepage(&run, &runs[1]));
+	/* Larger ones leave it to them, as long as they can. */
+	allocate(&run, 40, 1);
+	must(same_hugepage(&run, &runs[0]));
+	allocate(&run, 40, 1);
+	must(same_hugepage(&run, &runs[1]));
+	must_balance();
+}
+END_TEST
+
+/* Of a broken hugepage what has memory is used first. */
+START_TEST(warm_pages_before_cold_ones)
+{
+	struct run run;
+
+	start();
+	two_hugepages(40, 80);
+	break_second();
+	shrink(&runs[1], PCM_HUGE_NPAGES - 100);
+	allocate(&run, 20, 1);
+	must(run.p == runs[1].p + runs[1].npages * PCM_PAGE);
+	shrink(&runs[1], PCM_HUGE_NPAGES - 120);
+	release_run(&run);
+	must(pcm_page_heap_release(1) > 0);
+	must(pcm_page_heap_release(SIZE_MAX) > 0);
+	must_balance();
+}
+END_TEST
+
+/* As long as there is a whole one, none is broken. */
+START_TEST(whole_ones_are_released_first)
+{
+	size_t cold;
+
+	start();
+	(void)pcm_page_heap_release(SIZE_MAX);
+	two_hugepages(40, 80);
+	allocate(&runs[2], PCM_HUGE_NPAGES, 1);
+	release_run(&runs[2]);
+	cold = stats().free_cold;
+	must(stats().nhuge_broken == 0);
+	must(pcm_page_heap_release(1) == PCM_HUGEPAGE);
+	must(stats().nhuge_broken == 0);
+	must(stats().free_cold == cold + PCM_HUGEPAGE);
+	must(pcm_page_heap_release(1) == 80 * PCM_PAGE);
+	must(stats().nhuge_broken == 1);
+	must(pcm_page_heap_release(SIZE_MAX) == 40 * PCM_PAGE);
+	must(stats().nhuge_broken == 2);
+	release_run(&runs[0]);
+	must(stats().nhuge_broken == 1);
+	(void)pcm_page_heap_release(SIZE_MAX);
+	/* Nothing is left behind it: it is as good as new. */
+	allocate(&runs[0], 1, 1);
+	must(stats().nhuge_broken == 1);
+	must_balance();
+}
+END_TEST
+
+/* Decay breaks hugepages only while more than 1/16 of what is used is free. */
+START_TEST(decay_breaks_under_pressure_only)
+{
+	size_t i, used, warm, n = 16;
+
+	start();
+	for (i = 0; i < n; i++)
+		allocate(&runs[i], PCM_HUGE_NPAGES, 1);
+	(void)pcm_page_heap_release(SIZE_MAX);
+	used = stats().used;
+	for (i = 0; i < n; i++)
+		shrink(&runs[i], PCM_HUGE_NPAGES - 12);
+	warm = stats().free_warm;
+	must(warm <= used / 16 && warm >= used / 32);
+	for (i = 0; i < 20; i++)
+		pcm_page_heap_decay();
+	must(stats().free_warm == warm);
+	must(stats().nhuge_broken == 0);
+	for (i = 0; i < n; i++)
+		shrink(&runs[i], PCM_HUGE_NPAGES - 100);
+	for (i = 0; i < 40; i++)
+		pcm_page_heap_decay();
+	must(stats().nhuge_broken > 0);
+	must(stats().free_warm <= stats().used / 16);
+	must(stats().free_warm > 0);
+	must_balance();
 }
 END_TEST
 
@@ -381,6 +524,10 @@ int main(void)
 	tcase_add_test(tests, reused_is_not_zeroed);
 	tcase_add_test(tests, extends_in_place_only);
 	tcase_add_test(tests, packs);
+	tcase_add_test(tests, small_runs_go_to_broken_ones);
+	tcase_add_test(tests, warm_pages_before_cold_ones);
+	tcase_add_test(tests, whole_ones_are_released_first);
+	tcase_add_test(tests, decay_breaks_under_pressure_only);
 	tcase_add_test(tests, every_alignment);
 	tcase_add_test(tests, unmapped);
 	tcase_add_test(tests, decays);

@@ -1,0 +1,246 @@
+/*
+ * page_heap_lists.c - hugepages by their longest free run.
+ */
+#include "page_heap_lists.h"
+
+#define NLISTS ((unsigned)PCM_HUGE_NLISTS)
+
+/*
+ * A hugepage that has lost memory is not collapsed for so many ticks, 5 s: what
+ * was idle once is likely to be again.
+ */
+#define BROKEN_TICKS 100u
+
+struct pcm_page_heap pcm_page_heap = {
+	.lock = PCM_LOCK_INIT(PCM_RANK_PAGE_HEAP),
+	.ticks = 1,
+};
+
+#define heap pcm_page_heap
+
+enum pcm_huge_kind
+pcm_page_heap_kind(const struct pcm_hugepage *huge)
+{
+	if (pcm_hugepage_is_whole(huge))
+		return PCM_HUGE_WHOLE;
+	return huge->broken ? PCM_HUGE_BROKEN : PCM_HUGE_PARTIAL;
+}
+
+static struct pcm_huge_set *
+set_of(const struct pcm_hugepage *huge)
+{
+	return &heap.set[pcm_page_heap_kind(huge) == PCM_HUGE_BROKEN ?
+				 PCM_SET_BROKEN :
+				 PCM_SET_INTACT];
+}
+
+static void
+list_remove(struct pcm_hugepage *huge)
+{
+	struct pcm_huge_set *set = set_of(huge);
+	unsigned k = huge->longest;
+	struct pcm_huge_list *list = &set->list[k];
+
+	if (huge->prev != NULL)
+		huge->prev->next = huge->next;
+	else
+		list->first = huge->next;
+	if (huge->next != NULL)
+		huge->next->prev = huge->prev;
+	else
+		list->last = huge->prev;
+	if (list->first == NULL)
+		set->nonempty[k / 64] &= ~((uint64_t)1 << (k % 64));
+}
+
+/* Warm ones first: what has memory is used, and found to be released. */
+static void
+list_add(struct pcm_hugepage *huge)
+{
+	struct pcm_huge_set *set = set_of(huge);
+	unsigned k = huge->longest;
+	struct pcm_huge_list *list = &set->list[k];
+	bool behind = pcm_hugepage_all_cold(huge);
+
+	huge->prev = behind ? list->last : NULL;
+	huge->next = behind ? NULL : list->first;
+	if (huge->prev != NULL)
+		huge->prev->next = huge;
+	else
+		list->first = huge;
+	if (huge->next != NULL)
+		huge->next->prev = huge;
+	else
+		list->last = huge;
+	set->nonempty[k / 64] |= (uint64_t)1 << (k % 64);
+}
+
+void
+pcm_page_heap_unlist_locked(struct pcm_hugepage *huge)
+{
+	heap.nkind[pcm_page_heap_kind(huge)]--;
+	heap.npages_free -= huge->nfree;
+	heap.npages_cold -= huge->ncold;
+	heap.npages_extra -= huge->nextra;
+	heap.nbacked -= huge->backed;
+	heap.nadvised -= huge->advice == PCM_ADVICE_HUGE;
+	if (huge->longest > 0)
+		list_remove(huge);
+}
+
+void
+pcm_page_heap_list_locked(struct pcm_hugepage *huge)
+{
+	heap.nkind[pcm_page_heap_kind(huge)]++;
+	heap.npages_free += huge->nfree;
+	heap.npages_cold += huge->ncold;
+	heap.npages_extra += huge->nextra;
+	heap.nbacked += huge->backed;
+	heap.nadvised += huge->advice == PCM_ADVICE_HUGE;
+	if (huge->longest > 0)
+		list_add(huge);
+}
+
+void
+pcm_page_heap_enter_locked(struct pcm_hugepage *huge)
+{
+	huge->all_prev = NULL;
+	huge->all_next = heap.all;
+	if (heap.all != NULL)
+		heap.all->all_prev = huge;
+	heap.all = huge;
+	heap.nhuge++;
+	pcm_page_heap_list_locked(huge);
+}
+
+void
+pcm_page_heap_remove_locked(struct pcm_hugepage *huge)
+{
+	pcm_page_heap_unlist_locked(huge);
+	heap.nhuge--;
+	if (heap.cursor == huge)
+		heap.cursor = huge->all_next;
+	if (huge->all_prev != NULL)
+		huge->all_prev->all_next = huge->all_next;
+	else
+		heap.all = huge->all_next;
+	if (huge->all_next != NULL)
+		huge->all_next->all_prev = huge->all_prev;
+	if (pcm_page_heap_warm_locked() < heap.low_warm)
+		heap.low_warm = pcm_page_heap_warm_locked();
+}
+
+unsigned
+pcm_page_heap_take_locked(struct pcm_hugepage *huge, struct pcm_run run)
+{
+	unsigned ncold;
+
+	pcm_page_heap_unlist_locked(huge);
+	ncold = pcm_hugepage_take(huge, run);
+	pcm_page_heap_list_locked(huge);
+	if (pcm_page_heap_warm_locked() < heap.low_warm)
+		heap.low_warm = pcm_page_heap_warm_locked();
+	return ncold;
+}
+
+/*
+ * The system has taken memory from behind the hugepage. With nothing left behind
+ * it, it is as good as new: its next page may bring a huge one.
+ */
+static void
+note_released(struct pcm_hugepage *huge)
+{
+	huge->backed = false;
+	huge->nextra = 0;
+	huge->dense = 0;
+	huge->not_yet = heap.ticks + BROKEN_TICKS;
+	if (huge->ncold == PCM_HUGE_NPAGES)
+		huge->broken = false;
+	else if (!pcm_hugepage_is_whole(huge))
+		huge->broken = true;
+}
+
+void
+pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
+			  bool cold)
+{
+	pcm_page_heap_unlist_locked(huge);
+	pcm_hugepage_give(huge, run, cold);
+	if (cold)
+		note_released(huge);
+	pcm_page_heap_list_locked(huge);
+}
+
+/* Smallest k >= from with a hugepage on list[k]; NLISTS: none. */
+static unsigned
+next_list(const struct pcm_huge_set *set, unsigned from)
+{
+	while (from < NLISTS) {
+		uint64_t word = set->nonempty[from / 64] &
+			(~(uint64_t)0 << (from % 64));
+
+		if (word != 0)
+			return from / 64 * 64 +
+				(unsigned)__builtin_ctzll(word);
+		from = (from / 64 + 1) * 64;
+	}
+	return NLISTS;
+}
+
+unsigned
+pcm_page_heap_longest_locked(const struct pcm_huge_set *set)
+{
+	unsigned w = PCM_ARRAY_LEN(set->nonempty);
+
+	while (w-- > 0)
+		if (set->nonempty[w] != 0)
+			return w * 64 + 63 -
+				(unsigned)__builtin_clzll(set->nonempty[w]);
+	return 0;
+}
+
+struct place {
+	struct pcm_hugepage *huge;
+	unsigned first;
+};
+
+static bool
+find(const struct pcm_huge_set *set, unsigned npages, unsigned align,
+     struct place *place)
+{
+	struct pcm_hugepage *huge;
+	unsigned k;
+
+	for (k = next_list(set, npages); k < NLISTS; k = next_list(set, k + 1))
+		for (huge = set->list[k].first; huge != NULL;
+		     huge = huge->next) {
+			place->huge = huge;
+			if (pcm_hugepage_find(huge, npages, align,
+					      &place->first))
+				return true;
+		}
+	return false;
+}
+
+bool
+pcm_page_heap_find_locked(unsigned npages, unsigned align,
+			  struct pcm_hugepage **huge, unsigned *first)
+{
+	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
+	const struct pcm_huge_set *broken = &heap.set[PCM_SET_BROKEN];
+	bool small = npages <= PCM_SMALL_RUN_NPAGES, found;
+	struct place place = { .huge = NULL };
+
+	found = find(small ? broken : intact, npages, align, &place);
+	if (!found || (!small && pcm_hugepage_is_whole(place.huge))) {
+		struct place other;
+
+		if (find(small ? intact : broken, npages, align, &other)) {
+			place = other;
+			found = true;
+		}
+	}
+	*huge = place.huge;
+	*first = place.first;
+	return found;
+}

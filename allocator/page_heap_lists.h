@@ -1,0 +1,117 @@
+/*
+ * page_heap_lists.h - what the files of the page heap share: all hugepages, by
+ * state and by longest free run, and their sums.
+ *
+ *	kind of a hugepage	WHOLE	all pages free
+ *				BROKEN	not whole, and broken (hugepage.h)
+ *				PARTIAL	the others, full ones too
+ *
+ *	set[INTACT].list[k] = PARTIAL ones with longest = k, 1 <= k < 256
+ *	set[INTACT].list[256] = WHOLE ones
+ *	set[BROKEN].list[k] = BROKEN ones with longest = k, 1 <= k < 256
+ *	nonempty of a set: bit k set iff its list[k] is not empty
+ *	on each list those whose free pages are all cold stand behind the others
+ *	hugepages with longest = 0 are on no list; `all` has every one
+ *
+ *	nhuge = nkind[WHOLE] + nkind[PARTIAL] + nkind[BROKEN] = length of `all`
+ *	npages_free, npages_cold, npages_extra, nbacked, nadvised = sums over `all` of
+ *		nfree, ncold, nextra, backed, (advice = HUGE)
+ *	low_warm <= npages_free - npages_cold
+ *	pinned is NULL or one of `all`
+ *
+ * Everything here is under the lock, PCM_RANK_PAGE_HEAP.
+ */
+#ifndef PCM_PAGE_HEAP_LISTS_H
+#define PCM_PAGE_HEAP_LISTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "hugepage.h"
+#include "lock.h"
+
+#define PCM_HUGE_NLISTS (PCM_HUGE_NPAGES + 1)
+
+enum pcm_huge_kind { PCM_HUGE_WHOLE, PCM_HUGE_PARTIAL, PCM_HUGE_BROKEN,
+		     PCM_HUGE_NKINDS };
+
+enum { PCM_SET_INTACT, PCM_SET_BROKEN, PCM_NSETS };
+
+struct pcm_huge_list {
+	struct pcm_hugepage *first, *last;
+};
+
+struct pcm_huge_set {
+	struct pcm_huge_list list[PCM_HUGE_NLISTS];
+	uint64_t nonempty[(PCM_HUGE_NLISTS + 63) / 64];
+};
+
+struct pcm_page_heap {
+	struct pcm_lock lock;
+	struct pcm_huge_set set[PCM_NSETS];
+	struct pcm_hugepage *all;
+	struct pcm_hugepage *cursor; /* the next one that thp.c looks at */
+	struct pcm_hugepage *pinned; /* thp.c is at work: memory stays behind it */
+	size_t nhuge, nkind[PCM_HUGE_NKINDS];
+	size_t npages_free, npages_cold, npages_extra;
+	size_t nbacked, nadvised;
+	size_t low_warm;   /* least free warm pages since the last decay */
+	uint32_t releases; /* calls of pcm_page_heap_release() */
+	uint32_t ticks;
+};
+
+extern PCM_HIDDEN struct pcm_page_heap pcm_page_heap;
+
+static inline size_t
+pcm_page_heap_warm_locked(void)
+{
+	return pcm_page_heap.npages_free - pcm_page_heap.npages_cold;
+}
+
+static inline size_t
+pcm_page_heap_used_locked(void)
+{
+	return pcm_page_heap.nhuge * PCM_HUGE_NPAGES -
+		pcm_page_heap.npages_free;
+}
+
+enum pcm_huge_kind pcm_page_heap_kind(const struct pcm_hugepage *huge);
+
+/* A new hugepage joins, a whole one leaves. */
+void pcm_page_heap_enter_locked(struct pcm_hugepage *huge);
+void pcm_page_heap_remove_locked(struct pcm_hugepage *huge);
+
+/*
+ * Every change of a hugepage: off its list and out of the sums, changed, on its
+ * list and into the sums again.
+ */
+void pcm_page_heap_unlist_locked(struct pcm_hugepage *huge);
+void pcm_page_heap_list_locked(struct pcm_hugepage *huge);
+
+/* Free -> used. Returns how many of the pages were cold. */
+unsigned pcm_page_heap_take_locked(struct pcm_hugepage *huge,
+				   struct pcm_run run);
+
+/* Used -> free; cold: the system has taken the memory behind them. */
+void pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
+			       bool cold);
+
+/*
+ * pcm_page_heap_find_locked() - where npages pages are to be cut from.
+ *
+ * Small runs: from broken hugepages, else from others in use, else from a whole
+ * one. Larger ones leave the broken to the small as long as others in use serve.
+ * Among equals the hugepage with the shortest longest free run.
+ */
+bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
+			       struct pcm_hugepage **huge, unsigned *first);
+
+/* Greatest k with a hugepage on list[k] of a set; 0: none. */
+unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set);
+
+/* The memory of small spans and a good deal more: runs up to this are small. */
+#define PCM_SMALL_RUN_NPAGES 32u
+
+#endif

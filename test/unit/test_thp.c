@@ -1,0 +1,260 @@
+/*
+ * thp: which hugepages get a huge page behind them, as the system is set: with
+ * `never` none does, and the tests see to that.
+ */
+#include "unit.h"
+
+#include "page_heap.h"
+#include "page_heap_check.h"
+#include "page_heap_lists.h"
+#include "pagemap.h"
+#include "sys.h"
+#include "thp.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RUN 8 /* pages: a span of small blocks */
+#define RUNS_A_HUGEPAGE (PCM_HUGE_NPAGES / RUN)
+#define MANY 40	    /* hugepages: a large heap */
+#define SOME 8	    /* a small one */
+#define NTICKS 10000 /* enough if each collapse is so slow that a pause follows */
+
+static char *run[2 * MANY * RUNS_A_HUGEPAGE];
+
+static struct pcm_page_heap_stats stats(void)
+{
+	struct pcm_page_heap_stats now;
+
+	pcm_page_heap_stats_get(&now);
+	return now;
+}
+
+/* "KEY: N kB" of this process, in bytes; stdio would allocate. */
+static size_t bytes_of(const char *key)
+{
+	static char text[4096];
+	int fd = open("/proc/self/smaps_rollup", O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	char *at;
+
+	must(n > 0);
+	text[n] = '\0';
+	close(fd);
+	must(at = strstr(text, key));
+	return strtoul(at + strlen(key), NULL, 10) * KIB;
+}
+
+static size_t huge_bytes(void)
+{
+	return bytes_of("\nAnonHugePages:");
+}
+
+/* Does this system give huge pages to who asks, and at once? */
+static bool gives_huge(void)
+{
+	char *p = pcm_sys_map(PCM_HUGEPAGE, PCM_HUGEPAGE);
+	bool done;
+
+	if (pcm_thp_system() == PCM_THP_SYSTEM_NEVER || pcm_sys_page != 4096)
+		return false;
+	memset(p, 1, PCM_HUGEPAGE);
+	done = pcm_sys_collapse(p, PCM_HUGEPAGE) == 0;
+	munmap(p, PCM_HUGEPAGE);
+	return done;
+}
+
+static void allocate(size_t from, size_t n, size_t npages, size_t ntouched)
+{
+	size_t i;
+
+	for (i = from; i < from + n; i++) {
+		must(run[i] = pcm_page_heap_alloc(npages, NULL));
+		memset(run[i], 1, ntouched * PCM_PAGE);
+	}
+}
+
+static void ticks(unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		pcm_thp_tick();
+		if (i % 64 == 0)
+			must(!pcm_page_heap_check());
+	}
+	must(!pcm_page_heap_check());
+}
+
+START_TEST(the_setting_is_the_system_s)
+{
+	static char text[100];
+	int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
+	enum pcm_thp_system setting = pcm_thp_system();
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		must(setting == PCM_THP_SYSTEM_MADVISE);
+	else if (strstr(text, "[always]"))
+		must(setting == PCM_THP_SYSTEM_ALWAYS);
+	else if (strstr(text, "[never]"))
+		must(setting == PCM_THP_SYSTEM_NEVER);
+	else
+		must(setting == PCM_THP_SYSTEM_MADVISE);
+}
+END_TEST
+
+/* Dense ones are collapsed, whenever they became so. */
+START_TEST(a_large_heap_becomes_huge)
+{
+	size_t n = MANY * PCM_HUGEPAGE, before = huge_bytes();
+
+	allocate(0, MANY * RUNS_A_HUGEPAGE, RUN, RUN);
+	ticks(NTICKS);
+	if (!gives_huge()) {
+		must(pcm_thp_system() != PCM_THP_SYSTEM_NEVER ||
+		     stats().nhuge_backed == 0);
+		must(huge_bytes() == before);
+		return;
+	}
+	must(stats().nhuge_backed >= MANY - 1);
+	must(huge_bytes() >= before + n - 2 * PCM_HUGEPAGE);
+	must(huge_bytes() <= before + n + PCM_HUGEPAGE);
+	must(all_bytes(run[0], RUN * PCM_PAGE, 1));
+	must(all_bytes(run[MANY * RUNS_A_HUGEPAGE - 1], RUN * PCM_PAGE, 1));
+}
+END_TEST
+
+START_TEST(a_small_heap_stays_on_small_pages)
+{
+	size_t before = huge_bytes();
+
+	allocate(0, SOME * RUNS_A_HUGEPAGE, RUN, RUN);
+	ticks(NTICKS);
+	must(stats().nhuge <= PCM_THP_SMALL_HEAP);
+	must(stats().nhuge_backed == 0);
+	must(huge_bytes() == before);
+}
+END_TEST
+
+/* Used, but not touched: huge pages would cost memory. */
+START_TEST(what_is_not_touched_stays_so)
+{
+	size_t rss;
+
+	allocate(0, MANY, PCM_HUGE_NPAGES, 16);
+	rss = bytes_of("\nRss:");
+	must(rss < MANY * PCM_HUGEPAGE / 4);
+	ticks(NTICKS);
+	must(stats().nhuge_backed == 0);
+	must(bytes_of("\nRss:") <= rss + MIB);
+}
+END_TEST
+
+/* What huge pages add is at most 1/32 of what is used, at any time. */
+START_TEST(little_is_added)
+{
+	size_t i, sum = 0, rss = bytes_of("\nRss:");
+
+	for (i = 0; i < MANY * RUNS_A_HUGEPAGE; i++) {
+		allocate(i, 1, RUN, RUN);
+		sum += RUN * PCM_PAGE;
+		if (i % 16 != 0)
+			continue;
+		pcm_thp_tick();
+		must(bytes_of("\nRss:") <= rss + sum + sum / 32 + MIB);
+	}
+}
+END_TEST
+
+/* Pages of a hugepage that is just begun are zero, and known to be. */
+START_TEST(zero_pages_are_known)
+{
+	bool zeroed = false;
+	char *p;
+
+	allocate(0, MANY * RUNS_A_HUGEPAGE, RUN, RUN);
+	do {
+		p = pcm_page_heap_alloc(RUN, &zeroed);
+		memset(p, 1, RUN * PCM_PAGE);
+	} while (pcm_pagemap_hugepage(p)->nfree != PCM_HUGE_NPAGES - RUN);
+	must(!gives_huge() || pcm_pagemap_hugepage(p)->backed);
+	p = pcm_page_heap_alloc(RUN, &zeroed);
+	must(zeroed);
+	must(all_bytes(p, RUN * PCM_PAGE, 0));
+	pcm_page_heap_free(p, RUN);
+	must(p == pcm_page_heap_alloc(RUN, &zeroed));
+	must(!zeroed);
+}
+END_TEST
+
+static void release_part(struct pcm_hugepage *huge)
+{
+	char *p = huge->base + 100 * PCM_PAGE;
+
+	pcm_page_heap_free(p, 100);
+	must(pcm_page_heap_release(100 * PCM_PAGE) >= 100 * PCM_PAGE);
+}
+
+/* A hugepage that was broken is not put together again at once. */
+START_TEST(broken_ones_wait)
+{
+	struct pcm_hugepage *huge;
+	char *p;
+
+	allocate(0, MANY, PCM_HUGE_NPAGES, PCM_HUGE_NPAGES);
+	ticks(NTICKS);
+	if (!gives_huge())
+		return;
+	huge = pcm_pagemap_hugepage(run[3]);
+	must(huge->backed);
+	release_part(huge);
+	must(!huge->backed && huge->broken);
+	must(!pcm_page_heap_check());
+	must(p = pcm_page_heap_alloc(100, NULL));
+	must(pcm_pagemap_hugepage(p) == huge);
+	memset(p, 2, 100 * PCM_PAGE);
+	ticks(50);
+	must(!huge->backed);
+	ticks(100);
+	must(huge->backed && !huge->broken);
+	must(all_bytes(p, 100 * PCM_PAGE, 2));
+	must(all_bytes(huge->base, 100 * PCM_PAGE, 1));
+}
+END_TEST
+
+/* While one is being collapsed, its memory stays where it is. */
+START_TEST(pinned_ones_stay)
+{
+	struct pcm_hugepage *huge;
+
+	allocate(0, MANY, PCM_HUGE_NPAGES, PCM_HUGE_NPAGES);
+	huge = pcm_pagemap_hugepage(run[3]);
+	pcm_page_heap.pinned = huge;
+	pcm_page_heap_free(run[3], PCM_HUGE_NPAGES);
+	(void)pcm_page_heap_release(SIZE_MAX);
+	must(huge->ncold == 0);
+	(void)pcm_page_heap_unmap(0);
+	must(pcm_pagemap_hugepage(huge->base) == huge);
+	pcm_page_heap_fork_child();
+	must(!pcm_page_heap.pinned);
+	must(pcm_page_heap_unmap(0) > 0);
+	must(!pcm_pagemap_hugepage(run[3]));
+	must(!pcm_page_heap_check());
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("thp");
+
+	tcase_add_test(tests, the_setting_is_the_system_s);
+	tcase_add_test(tests, a_large_heap_becomes_huge);
+	tcase_add_test(tests, a_small_heap_stays_on_small_pages);
+	tcase_add_test(tests, what_is_not_touched_stays_so);
+	tcase_add_test(tests, little_is_added);
+	tcase_add_test(tests, zero_pages_are_known);
+	tcase_add_test(tests, broken_ones_wait);
+	tcase_add_test(tests, pinned_ones_stay);
+	return unit_end();
+}
