@@ -173,6 +173,15 @@ malloc_info(int options, FILE *f)
 		" slabs=\"%zu\" shards=\"%zu\"/>\n",
 		pcm_rseq_mode(), all.sum.nslabs, all.sum.nshards);
 	write_classes(f, &all);
+	fprintf(f,
+		"<hugepages whole=\"%zu\" partial=\"%zu\" broken=\"%zu\""
+		" backed=\"%zu\"/>\n",
+		all.sum.nhuge_whole, all.sum.nhuge_partial,
+		all.sum.nhuge_broken, all.sum.nhuge_backed);
+	fprintf(f,
+		"<pages free=\"%zu\" unbacked=\"%zu\" longest=\"%zu\"/>\n",
+		all.sum.heap_free, all.sum.heap_unbacked,
+		all.sum.heap_longest);
 	fprintf(f, "<total type=\"large\" count=\"%zu\" size=\"%zu\"/>\n",
 		all.nlarge, all.large);
 	fprintf(f, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",

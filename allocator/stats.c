@@ -59,6 +59,18 @@ collect_small(struct pcm_stats_all *all)
 }
 
 static void
+collect_page_heap(struct pcm_stats *sum, const struct pcm_page_heap_stats *heap)
+{
+	sum->heap_free = heap->free_warm + heap->free_cold;
+	sum->heap_unbacked = heap->free_cold;
+	sum->heap_longest = heap->longest_free;
+	sum->nhuge_whole = heap->nhuge_free;
+	sum->nhuge_partial = heap->nhuge_partial;
+	sum->nhuge_broken = heap->nhuge_broken;
+	sum->nhuge_backed = heap->nhuge_backed;
+}
+
+static void
 collect_large(struct pcm_stats_all *all)
 {
 	struct pcm_page_heap_stats heap;
@@ -73,13 +85,13 @@ collect_large(struct pcm_stats_all *all)
 	all->nmappings = maps.nlive;
 	all->mappings = maps.live;
 	all->cached_mappings = maps.cached;
-	all->free_cold = heap.free_cold;
 	all->sum.allocated += large.live + maps.live;
 	all->sum.active = heap.used + maps.live;
 	all->sum.retained = heap.free_warm + maps.cached + pcm_leftover_warm();
 	all->sum.mapped = heap.mapped + maps.live + maps.cached +
 		pcm_leftover_bytes();
 	all->sum.metadata = pcm_meta_bytes();
+	collect_page_heap(&all->sum, &heap);
 }
 
 void
@@ -166,6 +178,13 @@ pcm_stats_write(int fd)
 			{ "retained bytes", all.sum.retained },
 			{ "mapped bytes", all.sum.mapped },
 			{ "metadata bytes", all.sum.metadata },
+			{ "free page bytes", all.sum.heap_free },
+			{ "unbacked page bytes", all.sum.heap_unbacked },
+			{ "longest free range bytes", all.sum.heap_longest },
+			{ "whole hugepages", all.sum.nhuge_whole },
+			{ "partial hugepages", all.sum.nhuge_partial },
+			{ "broken hugepages", all.sum.nhuge_broken },
+			{ "backed hugepages", all.sum.nhuge_backed },
 			{ "large blocks", all.nlarge },
 			{ "large bytes", all.large },
 			{ "mapping blocks", all.nmappings },

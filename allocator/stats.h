@@ -22,7 +22,6 @@ struct pcm_stats_all {
 	size_t nlarge, large;	  /* blocks from the page heap, bytes */
 	size_t nmappings, mappings; /* blocks with mappings of their own */
 	size_t cached_mappings;	  /* bytes of mappings kept for reuse */
-	size_t free_cold;	  /* free pages without memory */
 	struct pcm_stats_class class[PCM_NCLASSES];
 };
 

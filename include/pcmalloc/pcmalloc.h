@@ -72,6 +72,14 @@ struct pcm_stats {
 	size_t narmed;	  /* threads that were armed */
 	size_t nrearmed;  /* times a thread lost its registration, and recovered */
 	size_t nrefused;  /* registrations that were refused */
+	/* The page heap, which deals in hugepages of 2 MiB: */
+	size_t heap_free;     /* bytes of free pages */
+	size_t heap_unbacked; /* of those, without memory behind them */
+	size_t heap_longest;  /* the longest run of free pages */
+	size_t nhuge_whole;   /* hugepages that are free as a whole */
+	size_t nhuge_partial; /* in use, and never released in part */
+	size_t nhuge_broken;  /* in use, and a part was released */
+	size_t nhuge_backed;  /* with one huge page behind them, as far as known */
 };
 
 /*

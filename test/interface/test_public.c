@@ -208,6 +208,41 @@ START_TEST(statistics_count_caches)
 }
 END_TEST
 
+/* Memory that is freed in part shows in the page heap's figures. */
+START_TEST(statistics_of_hugepages)
+{
+	struct pcm_stats full, half;
+	size_t i;
+
+	allocate_64_mib();
+	full = stats();
+	for (i = 0; i < NBLOCKS; i++) {
+		if (i / 64 % 2 == 0) {
+			free(block[i]);
+			block[i] = NULL;
+		}
+	}
+	malloc_trim(0);
+	half = stats();
+	ck_assert_uint_le(full.heap_unbacked, full.heap_free);
+	ck_assert_uint_ge(full.nhuge_whole + full.nhuge_partial +
+			  full.nhuge_broken, 32);
+	ck_assert_uint_ge(half.heap_free, full.heap_free + 16 * MIB);
+	ck_assert_uint_ge(half.heap_unbacked, full.heap_unbacked + 16 * MIB);
+	ck_assert_uint_ge(half.nhuge_broken, 16);
+	ck_assert_uint_gt(half.heap_longest, 0);
+	ck_assert_uint_eq(full.nhuge_whole + full.nhuge_partial +
+			  full.nhuge_broken,
+			  half.nhuge_whole + half.nhuge_partial +
+			  half.nhuge_broken);
+	free_64_mib();
+	malloc_trim(0);
+	ck_assert_uint_lt(stats().nhuge_broken, 8);
+	ck_assert_uint_ge(stats().nhuge_whole, 24);
+	ck_assert_uint_eq(stats().heap_longest, 2 * MIB);
+}
+END_TEST
+
 /* A caller that knows fewer fields, and one that knows more. */
 START_TEST(statistics_of_any_size)
 {
@@ -241,6 +276,7 @@ int main(void)
 	tcase_add_test(tests, release_keeps_what_is_in_use);
 	tcase_add_test(tests, statistics_follow_the_blocks);
 	tcase_add_test(tests, statistics_count_caches);
+	tcase_add_test(tests, statistics_of_hugepages);
 	tcase_add_test(tests, statistics_of_any_size);
 	return suite_end();
 }

@@ -112,6 +112,8 @@ START_TEST(malloc_info_is_well_formed)
 
 	ck_assert_msg(error == NULL, "not XML from here on: %.60s", error);
 	ck_assert_ptr_nonnull(strstr(text, "<malloc"));
+	ck_assert_ptr_nonnull(strstr(text, "<hugepages whole="));
+	ck_assert_ptr_nonnull(strstr(text, "<pages free="));
 	ck_assert_uint_gt(strlen(text), 100);
 	free(text);
 	free(p[0]);
@@ -186,6 +188,9 @@ START_TEST(malloc_stats_writes_to_stderr)
 	ck_assert_uint_eq(child.out_len, 0);
 	ck_assert_uint_gt(child.err_len, 50);
 	ck_assert_int_eq(child.err[child.err_len - 1], '\n');
+	ck_assert_ptr_nonnull(strstr(child.err, "pcmalloc: broken hugepages: "));
+	ck_assert_ptr_nonnull(strstr(child.err,
+				     "pcmalloc: longest free range bytes: "));
 }
 END_TEST
 
