@@ -28,12 +28,13 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define NSLOTS_MAX 125u
 
 /*
- * A span: this many blocks, so that visits to the page heap are rare, but not more
- * than so many bytes for it: one block that stays keeps the whole span from other
- * sizes.
+ * A span of blocks of up to SPAN_SMALL bytes has this many of them, so that visits to
+ * the page heap are rare, but not more than 16 KiB for it: one block that stays keeps
+ * the whole span from other sizes. Of larger ones it has as many as fit in a page.
  */
 #define SPAN_NOBJS 32u
 #define SPAN_BYTES 16384u
+#define SPAN_SMALL 1024u
 #define SPAN_MAX_PAGES 64u /* 512 KiB */
 
 /* Largest part of a span that may lie unused behind the last block. */
@@ -49,7 +50,7 @@ span_pages(uint32_t size)
 	uint32_t n, least = size * SPAN_NOBJS;
 
 	if (least > SPAN_BYTES)
-		least = size > SPAN_BYTES ? size : SPAN_BYTES;
+		least = size > SPAN_SMALL ? size : SPAN_BYTES;
 	for (n = (uint32_t)pcm_pages_of(least); n < SPAN_MAX_PAGES; n++) {
 		uint32_t nbytes = n << PCM_PAGE_SHIFT;
 
