@@ -27,6 +27,44 @@ whole_os_pages(struct pcm_run *run)
 	return true;
 }
 
+static const struct pcm_run all_pages = { .npages = PCM_HUGE_NPAGES };
+
+/* The one beside it, if both share a page of the pagemap and nothing is in it. */
+static struct pcm_hugepage *
+cold_buddy_locked(const struct pcm_hugepage *huge)
+{
+	struct pcm_hugepage *buddy = pcm_pagemap_hugepage(
+		(void *)((uintptr_t)huge->base ^ PCM_HUGEPAGE));
+
+	if (PCM_PAGEMAP_GRAIN(pcm_sys_page) != 2 * PCM_HUGEPAGE ||
+	    huge->ncold != PCM_HUGE_NPAGES || buddy == NULL ||
+	    buddy->ncold != PCM_HUGE_NPAGES || huge == heap.pinned ||
+	    buddy == heap.pinned)
+		return NULL;
+	return buddy;
+}
+
+/*
+ * Where two hugepages side by side are free and cold, the page of the pagemap that
+ * has their spans is all 0 and can go too. They are out of the heap meanwhile, so
+ * that nobody makes a span there.
+ */
+static void
+release_pagemap_locked(struct pcm_hugepage *huge)
+{
+	struct pcm_hugepage *buddy = cold_buddy_locked(huge);
+
+	if (buddy == NULL)
+		return;
+	pcm_page_heap_take_locked(huge, all_pages);
+	pcm_page_heap_take_locked(buddy, all_pages);
+	pcm_unlock(&heap.lock);
+	pcm_pagemap_release(huge->base);
+	pcm_lock(&heap.lock);
+	pcm_page_heap_give_locked(huge, all_pages, true);
+	pcm_page_heap_give_locked(buddy, all_pages, true);
+}
+
 /*
  * Takes the run out of the heap, so that nobody uses it while the lock is not
  * held, and puts it back cold. Returns bytes given back. Pages that the program
@@ -52,6 +90,7 @@ release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
 		return 0;
 	}
 	pcm_limit_give(nbytes);
+	release_pagemap_locked(huge);
 	return nbytes;
 }
 
@@ -158,8 +197,10 @@ take_whole_locked(size_t keep)
 		huge = heap.set[PCM_SET_INTACT].list[PCM_HUGE_NPAGES].first;
 	if (huge != NULL && huge == heap.pinned)
 		huge = huge->next;
-	if (huge != NULL)
+	if (huge != NULL) {
 		pcm_page_heap_remove_locked(huge);
+		pcm_pagemap_set_hugepage(huge->base, NULL);
+	}
 	return huge;
 }
 
@@ -175,7 +216,6 @@ pcm_page_heap_unmap(size_t keep)
 		pcm_unlock(&heap.lock);
 		if (huge == NULL)
 			return done;
-		pcm_pagemap_set_hugepage(huge->base, NULL);
 		pcm_limit_give((size_t)(PCM_HUGE_NPAGES - huge->ncold)
 			       << PCM_PAGE_SHIFT);
 		if (pcm_sys_unmap(huge->base, PCM_HUGEPAGE))

@@ -78,6 +78,15 @@ pcm_pagemap_prepare(const void *p, size_t nbytes)
 	return true;
 }
 
+void
+pcm_pagemap_release(const void *p)
+{
+	size_t grain = pcm_sys_page / sizeof(struct pcm_span *);
+	size_t first = pcm_pagemap_index(p) & ~(grain - 1);
+
+	pcm_sys_release(&pcm_pagemap_leaf_of(p)->span[first], pcm_sys_page);
+}
+
 /* Never crosses a leaf: runs of more than a page lie within a hugepage. */
 void
 pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)

@@ -132,6 +132,16 @@ bool pcm_pagemap_prepare(const void *p, size_t nbytes);
 struct pcm_pagemap_leaf *pcm_pagemap_leaf_new(void);
 void pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf);
 
+/* Bytes of address space whose spans are in one OS page of a leaf. */
+#define PCM_PAGEMAP_GRAIN(os_page) \
+	((os_page) / sizeof(struct pcm_span *) << PCM_PAGE_SHIFT)
+
+/*
+ * pcm_pagemap_release() - gives back the OS page with the spans of the grain that p
+ * lies in. None of them may have one, and none may get one meanwhile.
+ */
+void pcm_pagemap_release(const void *p);
+
 /* All within one leaf. */
 void pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span);
 void pcm_pagemap_set_class(const void *p, size_t npages, unsigned class);

@@ -7,7 +7,7 @@
 
 #define FULL (1024 * MIB)
 /* The pagemap of what was, and what a busy machine leaves for later. */
-#define REST (4 * MIB)
+#define REST (2 * MIB)
 
 /* Resident before anything was allocated: code, libc, stacks. */
 static size_t base;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "pagemap.h"
+#include "sys.h"
 
 #define GIB_SHIFT PCM_LEAF_SHIFT
 #define FAR ((uintptr_t)1 << 40) /* 1 TiB */
@@ -173,6 +174,25 @@ END_TEST
  * A block in a second GiB, after the short cut was made for the first: both are
  * found, in either order.
  */
+/* Released entries read as none, are usable again, and are no others. */
+START_TEST(released)
+{
+	size_t grain = PCM_PAGEMAP_GRAIN(pcm_sys_page);
+	uintptr_t base = FAR + 8 * grain;
+
+	must(pcm_pagemap_prepare(at(base - PCM_PAGE), 2 * grain));
+	pcm_pagemap_set_span(at(base - PCM_PAGE), 1, span_number(1));
+	pcm_pagemap_set_span(at(base), 1, span_number(2));
+	pcm_pagemap_set_span(at(base + grain), 1, span_number(3));
+	pcm_pagemap_release(at(base + grain - 1));
+	must(pcm_pagemap_span(at(base)) == NULL);
+	must(pcm_pagemap_span(at(base - PCM_PAGE)) == span_number(1));
+	must(pcm_pagemap_span(at(base + grain)) == span_number(3));
+	pcm_pagemap_set_span(at(base), 1, span_number(4));
+	must(pcm_pagemap_span(at(base)) == span_number(4));
+}
+END_TEST
+
 START_TEST(second_gib)
 {
 	uintptr_t other = FAR + ((uintptr_t)80 << GIB_SHIFT);
@@ -264,6 +284,7 @@ int main(void)
 	tcase_add_test(tests, prepare_many_leaves);
 	tcase_add_test(tests, classes_and_neighbours);
 	tcase_add_test(tests, hugepages);
+	tcase_add_test(tests, released);
 	tcase_add_test(tests, second_gib);
 	tcase_add_test(tests, spare_leaf);
 	tcase_add_test(tests, leaf_race);
