@@ -3,8 +3,10 @@
  *
  * A span with 0 < nfree < nobjs, or one just made, is on list
  *	bucket = ceil(nfree * NBUCKETS / nobjs)
- * of its class; a full one (nfree = 0) on none; an empty one (nfree = nobjs)
- * leaves for the page heap when the last block comes back.
+ * of its class, or on list NBUCKETS + bucket if it is settled: its free pages have
+ * gone back, and nothing has happened to it since. A full one (nfree = 0) is on none;
+ * an empty one (nfree = nobjs) leaves for the page heap when the last block comes
+ * back.
  */
 #include "central.h"
 
@@ -19,7 +21,7 @@
 
 static struct central {
 	struct pcm_lock lock;
-	struct pcm_span *list[NBUCKETS + 1]; /* [0] is never used */
+	struct pcm_span *list[2 * NBUCKETS + 1]; /* [0] is never used */
 	size_t nspans;
 	size_t nout;
 } PCM_LINE_ALIGNED centrals[PCM_NCLASSES];
@@ -54,6 +56,8 @@ relink_locked(struct central *central, struct pcm_span *span)
 	unsigned bucket = (span->nfree * NBUCKETS + span->nobjs - 1u) /
 		span->nobjs;
 
+	if (bucket != 0 && span->settled)
+		bucket += NBUCKETS;
 	if (bucket == span->bucket)
 		return;
 	unlink_locked(central, span);
@@ -72,9 +76,12 @@ fullest_locked(struct central *central)
 {
 	unsigned b;
 
-	for (b = 1; b <= NBUCKETS; b++)
+	for (b = 1; b <= NBUCKETS; b++) {
 		if (central->list[b] != NULL)
 			return central->list[b];
+		if (central->list[NBUCKETS + b] != NULL)
+			return central->list[NBUCKETS + b];
+	}
 	return NULL;
 }
 
@@ -260,6 +267,114 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
 		report(objs[done], fault);
 	give_back(empty);
+}
+
+/* ---- decay ---- */
+
+/* Ticks that a span was left alone before its free pages go. */
+#define OLD 2u
+
+/* The thread that makes the tick waits: spans looked at and released in one. */
+#define MOST_LOOKS 4096u
+#define MOST_RELEASES 256u
+
+/* An old span that is not settled; NULL: none, or enough looked at. */
+static struct pcm_span *
+old_locked(struct central *central, unsigned *nlooks)
+{
+	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	struct pcm_span *span;
+	unsigned b;
+
+	for (b = 1; b <= NBUCKETS; b++) {
+		for (span = central->list[b]; span != NULL; span = span->next) {
+			if ((uint8_t)(now - span->tick) >= OLD)
+				return span;
+			if (++*nlooks >= MOST_LOOKS)
+				return NULL;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Its blocks are held, so that the span stays while the lock is not held. True if
+ * all others are free by then: the span is off the lists, and the caller's. (What is
+ * held at a fork stays so in the child.)
+ */
+static bool
+release_run_locked(struct central *central, struct pcm_span *span,
+		   const struct pcm_span_run *run)
+{
+	bool cold;
+
+	pcm_span_hold(span, run);
+	relink_locked(central, span);
+	pcm_unlock(&central->lock);
+	cold = pcm_sys_release(span->start + run->first * pcm_sys_page,
+			       run->npages * pcm_sys_page);
+	pcm_lock(&central->lock);
+	pcm_span_unhold(span, run, cold);
+	if (span->nfree < span->nobjs) {
+		relink_locked(central, span);
+		return false;
+	}
+	unlink_locked(central, span);
+	central->nspans--;
+	return true;
+}
+
+/* Settles the span. Returns bytes given back; *empty: as in put_locked(). */
+static size_t
+settle_locked(struct central *central, struct pcm_span *span,
+	      struct pcm_span **empty)
+{
+	struct pcm_span_run run = { 0 };
+	size_t done = 0;
+
+	span->settled = true;
+	while (pcm_span_next_warm(span, run.first + run.npages, &run)) {
+		done += run.npages * pcm_sys_page;
+		if (release_run_locked(central, span, &run)) {
+			span->next = *empty;
+			*empty = span;
+			return done;
+		}
+	}
+	relink_locked(central, span);
+	return done;
+}
+
+static size_t
+decay_class(unsigned class, unsigned *nlooks, unsigned *nreleases)
+{
+	struct central *central = &centrals[class];
+	struct pcm_span *span, *empty = NULL;
+	size_t done = 0;
+
+	pcm_lock(&central->lock);
+	while (*nreleases < MOST_RELEASES &&
+	       (span = old_locked(central, nlooks)) != NULL) {
+		done += settle_locked(central, span, &empty);
+		++*nreleases;
+	}
+	pcm_unlock(&central->lock);
+	give_back(empty);
+	return done;
+}
+
+/* The class that comes first is another one each time, so that all have a turn. */
+size_t
+pcm_central_decay(void)
+{
+	uint8_t now = __atomic_add_fetch(&pcm_span_tick, 1, __ATOMIC_RELAXED);
+	unsigned i, nlooks = 0, nreleases = 0;
+	size_t done = 0;
+
+	for (i = 0; i < PCM_NCLASSES - 1 && nlooks < MOST_LOOKS; i++)
+		done += decay_class(1 + (now + i) % (PCM_NCLASSES - 1),
+				    &nlooks, &nreleases);
+	return done;
 }
 
 void

@@ -41,6 +41,13 @@ void pcm_central_flush(unsigned class, void **objs, unsigned n);
  */
 void *pcm_central_try_take(unsigned class);
 
+/*
+ * pcm_central_decay() - once a tick: whole OS pages of free blocks go back to the
+ * system, of spans that nothing was taken from or put into for a while. Returns
+ * their bytes. No locks held.
+ */
+size_t pcm_central_decay(void);
+
 struct pcm_central_stats {
 	size_t nspans; /* spans of the class */
 	size_t nout;   /* blocks outside of their spans: in use or cached */

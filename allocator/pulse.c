@@ -11,6 +11,7 @@
 #include "background.h"
 #include "cache.h"
 #include "capacity.h"
+#include "central.h"
 #include "conf.h"
 #include "depot.h"
 #include "leftover.h"
@@ -155,7 +156,8 @@ pcm_pulse_tick(void)
 		pcm_cache_drain_idle();
 	pcm_depot_decay();
 	pcm_capacity_tick();
-	given = pcm_mapping_decay();
+	given = pcm_central_decay();
+	given += pcm_mapping_decay();
 	given += pcm_page_heap_decay();
 	pcm_meta_release(KEEP_META);
 	pcm_thp_tick();

@@ -14,6 +14,12 @@
 #include "size_class.h"
 
 #define WORD_BITS 64u
+#define COLD_BITS 16u
+
+/* With a bitmap of two words it is one unit of metadata. */
+_Static_assert(sizeof(struct pcm_span) == 48, "64 bytes for up to 128 blocks");
+
+uint8_t pcm_span_tick;
 
 static size_t
 nwords(const struct pcm_span *span)
@@ -107,6 +113,34 @@ set_word(struct pcm_span *span, size_t i, uint64_t word)
 	__atomic_store_n(&span->free[i], word, __ATOMIC_RELAXED);
 }
 
+static void
+touch(struct pcm_span *span)
+{
+	span->tick = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	span->settled = false;
+}
+
+/* Bits low ... high; all of them up to the last bit if there are more. */
+static uint16_t
+bits(size_t low, size_t high)
+{
+	if (low >= COLD_BITS)
+		return 0;
+	if (high >= COLD_BITS)
+		high = COLD_BITS - 1;
+	return (uint16_t)((2u << high) - (1u << low));
+}
+
+/* A block is taken: its pages will have memory again. */
+static void
+warm(struct pcm_span *span, const char *obj, size_t nbytes)
+{
+	size_t first = (size_t)(obj - span->start);
+
+	span->cold &= (uint16_t)~bits(first / pcm_sys_page,
+			    (first + nbytes - 1) / pcm_sys_page);
+}
+
 /* Blocks are taken lowest first: the last one taken is the highest. */
 static void
 note_taken(struct pcm_span *span, unsigned index)
@@ -121,6 +155,7 @@ pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 	uint32_t size = pcm_size_class[span->class].size;
 	unsigned taken = 0;
 
+	touch(span);
 	while (taken < n && span->nfree > 0) {
 		uint64_t word = span->free[span->first];
 		char *base = span->start +
@@ -130,7 +165,10 @@ pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 			unsigned bit = (unsigned)__builtin_ctzll(word);
 
 			word &= word - 1;
-			objs[taken++] = base + (size_t)bit * size;
+			objs[taken] = base + (size_t)bit * size;
+			if (PCM_UNLIKELY(span->cold != 0))
+				warm(span, objs[taken], size);
+			taken++;
 			span->nfree--;
 			note_taken(span, span->first * WORD_BITS + bit);
 		}
@@ -188,6 +226,7 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	unsigned done;
 
 	*fault = PCM_SPAN_OK;
+	touch(span);
 	for (done = 0; done < n; done++) {
 		size_t offset = (size_t)((char *)objs[done] - span->start);
 
@@ -199,6 +238,89 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	}
 	span->nfree = (uint16_t)(span->nfree + done);
 	return done;
+}
+
+static bool
+bit_is_free(const struct pcm_span *span, unsigned index)
+{
+	return span->free[index / WORD_BITS] >> (index % WORD_BITS) & 1;
+}
+
+/* The blocks of OS pages first ... end - 1; the last page may have a tail without. */
+static void
+blocks_of(const struct pcm_span *span, unsigned first, unsigned end,
+	  struct pcm_span_run *run)
+{
+	uint32_t size = pcm_size_class[span->class].size;
+	unsigned last = (unsigned)((end * pcm_sys_page - 1) / size);
+
+	if (last >= span->nobjs)
+		last = span->nobjs - 1u;
+	run->block = (unsigned)(first * pcm_sys_page / size);
+	run->nblocks = run->block > last ? 0 : last + 1 - run->block;
+}
+
+static bool
+page_is_free(const struct pcm_span *span, unsigned page)
+{
+	struct pcm_span_run run;
+	unsigned i;
+
+	blocks_of(span, page, page + 1, &run);
+	for (i = 0; i < run.nblocks; i++)
+		if (!bit_is_free(span, run.block + i))
+			return false;
+	return true;
+}
+
+/* Spans of more pages than cold has bits are of few blocks: they stay as they are. */
+bool
+pcm_span_next_warm(const struct pcm_span *span, unsigned from,
+		   struct pcm_span_run *run)
+{
+	unsigned end, npages = (unsigned)(span->nbytes / pcm_sys_page);
+
+	if (npages > COLD_BITS)
+		return false;
+	while (from < npages &&
+	       (span->cold >> from & 1 || !page_is_free(span, from)))
+		from++;
+	for (end = from; end < npages; end++)
+		if (span->cold >> end & 1 || !page_is_free(span, end))
+			break;
+	run->first = from;
+	run->npages = end - from;
+	blocks_of(span, from, end, run);
+	return end > from;
+}
+
+void
+pcm_span_hold(struct pcm_span *span, const struct pcm_span_run *run)
+{
+	unsigned i;
+
+	for (i = run->block; i < run->block + run->nblocks; i++)
+		set_word(span, i / WORD_BITS, span->free[i / WORD_BITS] &
+			 ~((uint64_t)1 << (i % WORD_BITS)));
+	span->nfree = (uint16_t)(span->nfree - run->nblocks);
+}
+
+void
+pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
+		bool cold)
+{
+	unsigned i;
+
+	for (i = run->block; i < run->block + run->nblocks; i++) {
+		/* If a block was freed that was free, it is not counted twice. */
+		span->nfree += !bit_is_free(span, i);
+		set_word(span, i / WORD_BITS, span->free[i / WORD_BITS] |
+			 (uint64_t)1 << (i % WORD_BITS));
+	}
+	if (run->block / WORD_BITS < span->first)
+		span->first = (uint16_t)(run->block / WORD_BITS);
+	if (cold)
+		span->cold |= bits(run->first, run->first + run->npages - 1);
 }
 
 enum pcm_span_fault

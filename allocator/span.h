@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
 #include "page.h"
 
 enum pcm_span_kind {
@@ -24,11 +25,14 @@ struct pcm_span {
 	uint8_t kind;	/* enum pcm_span_kind */
 	uint8_t class;	/* SMALL: of the blocks */
 	uint8_t bucket; /* SMALL: list of its central, 0: none */
+	uint8_t tick;	/* SMALL: of the last take or put */
 	uint16_t nobjs; /* SMALL: blocks in all */
 	uint16_t nfree; /* SMALL: = number of bits set in free */
 	uint16_t first; /* SMALL: no word of free below this one has a bit */
 	uint16_t fresh; /* SMALL: no block from this one on was ever taken */
+	uint16_t cold;	/* SMALL: OS pages with free blocks only, given back */
 	bool zeroed;	/* SMALL: the run read as zero when it became a span */
+	bool settled;	/* SMALL: nothing taken or put since its pages went back */
 	struct pcm_span *prev, *next; /* of the list that it is on */
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
 };
@@ -73,6 +77,30 @@ enum pcm_span_fault {
  */
 unsigned pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 		      enum pcm_span_fault *fault);
+
+/*
+ * Whole OS pages of a span whose blocks are all free can go back to the system while
+ * the span lives. Nobody may take those blocks meanwhile: they are held.
+ */
+struct pcm_span_run {
+	unsigned first, npages;	/* OS pages of the span */
+	unsigned block, nblocks; /* all that lie in them, or partly */
+};
+
+/*
+ * pcm_span_next_warm() - the next run of free pages that are not cold, from page
+ * `from` on. False: none. The caller holds the central's lock, as for the others.
+ */
+bool pcm_span_next_warm(const struct pcm_span *span, unsigned from,
+			struct pcm_span_run *run);
+
+/* The run's blocks are not free, until they are free again, their pages cold or not. */
+void pcm_span_hold(struct pcm_span *span, const struct pcm_span_run *run);
+void pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
+		     bool cold);
+
+/* The tick that spans are stamped with; relaxed, only decay follows from it. */
+extern PCM_HIDDEN uint8_t pcm_span_tick;
 
 /*
  * pcm_span_check() - does a block begin at p, which lies in the span, and is it in

@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "central.h"
@@ -290,6 +292,61 @@ START_TEST(misuse_texts)
 }
 END_TEST
 
+/* ---- decay ---- */
+
+static size_t resident(const char *start, size_t nbytes)
+{
+	unsigned char pages[1024];
+	size_t i, n = nbytes / pcm_sys_page, sum = 0;
+
+	must(n <= sizeof(pages) && mincore((void *)start, nbytes, pages) == 0);
+	for (i = 0; i < n; i++)
+		sum += pages[i] & 1;
+	return sum * pcm_sys_page;
+}
+
+/* Enough of them for a span to be old. */
+static size_t ticks(void)
+{
+	size_t done = 0;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		done += pcm_central_decay();
+	return done;
+}
+
+/* A span that one block keeps loses its other pages, and has them again. */
+START_TEST(free_pages_go_back)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
+	size_t size = pcm_size_class[c].size, i;
+	struct pcm_span *span;
+
+	must(size >= pcm_sys_page);
+	get_objects(c, objs, n);
+	span = pcm_pagemap_span(objs[0]);
+	for (i = 0; i < n; i++)
+		memset(objs[i], (int)i + 1, size);
+	ticks();	/* of other classes, what there is */
+	pcm_central_flush(c, objs + 1, n - 1);
+	must(resident(span->start, span->nbytes) >= n * size);
+	must(ticks() >= span->nbytes - size - 2 * pcm_sys_page);
+	must(resident(span->start, span->nbytes) <= size + 2 * pcm_sys_page);
+	for (i = 0; i < size; i++)
+		must(((char *)objs[0])[i] == 1);
+	must(ticks() == 0);
+	get_objects(c, objs + 1, n - 1);
+	must(stats_of(c).nspans == 1);
+	for (i = 1; i < n; i++)
+		memset(objs[i], (int)i + 1, size);
+	for (i = 0; i < n; i++)
+		must(((char *)objs[i])[size - 1] == (char)(i + 1));
+	pcm_central_flush(c, objs, n);
+	must(stats_of(c).nspans == 0);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static unsigned int storm_class;
@@ -307,6 +364,8 @@ static void storm_work(unsigned int self)
 		*(volatile unsigned int *)mine[i] = self;
 	if (round % 4 == 0)
 		sched_yield();
+	if (self == 0)
+		pcm_central_decay();
 	for (i = 0; i < n; i++)
 		must(*(volatile unsigned int *)mine[i] == self);
 	pcm_central_flush(storm_class, mine, n);
@@ -338,6 +397,7 @@ int main(void)
 	tcase_add_loop_test(tests, fault, 0,
 			    sizeof(faults) / sizeof(faults[0]));
 	tcase_add_loop_test(tests, misuse_texts, 0, 3);
+	tcase_add_test(tests, free_pages_go_back);
 	tcase_add_test(tests, threads);
 	return unit_end();
 }

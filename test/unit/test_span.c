@@ -321,6 +321,109 @@ START_TEST(zeroed_never)
 }
 END_TEST
 
+/* ---- whole free pages ---- */
+
+/* Is every block that lies in this OS page, or partly, free? */
+static bool page_is_free(const struct pcm_span *span, unsigned int page)
+{
+	size_t start = page * pcm_sys_page, size = size_of(span->class);
+	unsigned int k;
+
+	for (k = (unsigned int)(start / size); k < span->nobjs; k++) {
+		if (k * size >= start + pcm_sys_page)
+			break;
+		if (!is_free[k])
+			return false;
+	}
+	return true;
+}
+
+/* Marks pages of all runs in `found`; holds each run and puts it back as cold. */
+static void find_runs(struct pcm_span *span, bool *found, bool cold)
+{
+	struct pcm_span_run run = { 0 };
+	unsigned int page;
+
+	while (pcm_span_next_warm(span, run.first + run.npages, &run)) {
+		must(run.npages > 0);
+		for (page = 0; page < run.npages; page++)
+			found[run.first + page] = true;
+		pcm_span_hold(span, &run);
+		must(span->nfree == nfree - run.nblocks);
+		must(run.nblocks == 0 ||
+		     !is_free_there(span, BASE + run.block *
+					     size_of(span->class)));
+		pcm_span_unhold(span, &run, cold);
+		must_agree(span);
+	}
+}
+
+/* All are free, then all are taken, then each is put back with a chance of 7/8. */
+static void thin_out(struct pcm_span *span, uint64_t *state)
+{
+	static void *objs[NOBJS_MAX];
+	unsigned int k;
+
+	must(pcm_span_take(span, objs, NOBJS_MAX) == span->nobjs);
+	memset(is_free, 0, sizeof(is_free));
+	nfree = 0;
+	for (k = 0; k < span->nobjs; k++) {
+		if (rnd(state) % 8 == 0)
+			continue;
+		must(put_at(span, objs[k]) == PCM_SPAN_OK);
+		is_free[k] = true;
+		nfree++;
+	}
+}
+
+static bool touches(const void *obj, unsigned int class, unsigned int page)
+{
+	size_t first = (size_t)((const char *)obj - BASE) / pcm_sys_page;
+	size_t last = ((size_t)((const char *)obj - BASE) + size_of(class) - 1) /
+		      pcm_sys_page;
+
+	return first <= page && page <= last;
+}
+
+START_TEST(free_pages)
+{
+	uint64_t state = testing_seed();
+	unsigned int class, page;
+
+	for (class = 1; class < PCM_NCLASSES; class++) {
+		struct pcm_span *span = new_span(class);
+		unsigned int n = (unsigned int)(span->nbytes / pcm_sys_page);
+		bool warm[2048] = { false }, cold[2048] = { false };
+		bool again[2048] = { false };
+		void *obj;
+
+		thin_out(span, &state);
+		find_runs(span, warm, false);
+		find_runs(span, cold, true);
+		for (page = 0; page < n; page++) {
+			must(warm[page] == (n <= 64 &&
+					    page_is_free(span, page)));
+			must(cold[page] == warm[page]);
+		}
+		find_runs(span, again, true);
+		for (page = 0; page < n; page++)
+			must(!again[page]);
+		/* A block that is taken and put back has made its pages warm. */
+		if (nfree == 0) {
+			pcm_span_delete(span);
+			continue;
+		}
+		must(pcm_span_take(span, &obj, 1) == 1);
+		must(put_at(span, obj) == PCM_SPAN_OK);
+		find_runs(span, again, true);
+		for (page = 0; page < n; page++)
+			must(again[page] ==
+			     (warm[page] && touches(obj, class, page)));
+		pcm_span_delete(span);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("span");
@@ -335,5 +438,6 @@ int main(void)
 	tcase_add_test(tests, descriptors_return);
 	tcase_add_test(tests, zeroed_once);
 	tcase_add_test(tests, zeroed_never);
+	tcase_add_test(tests, free_pages);
 	return unit_end();
 }
