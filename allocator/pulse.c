@@ -152,8 +152,7 @@ pcm_pulse_tick(void)
 
 	pcm_limit_tick();
 	pcm_leftover_retry();
-	if (active)
-		pcm_cache_drain_idle();
+	pcm_cache_drain_idle();
 	pcm_depot_decay();
 	pcm_capacity_tick();
 	given = pcm_central_decay();

@@ -401,7 +401,7 @@ START_TEST(free_pages)
 		find_runs(span, warm, false);
 		find_runs(span, cold, true);
 		for (page = 0; page < n; page++) {
-			must(warm[page] == (n <= 64 &&
+			must(warm[page] == (n <= 16 &&
 					    page_is_free(span, page)));
 			must(cold[page] == warm[page]);
 		}
