@@ -53,7 +53,7 @@ size_t pcm_page_heap_unmap(size_t keep);
 
 /*
  * At every tick: releases part of what was not needed lately; breaks hugepages only
- * while more than a sixteenth of what is used is free. Returns bytes.
+ * while more than a 64th of what is used is free. Returns bytes.
  */
 size_t pcm_page_heap_decay(void);
 

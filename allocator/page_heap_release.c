@@ -236,7 +236,7 @@ pcm_page_heap_unmap(size_t keep)
  * Pressure: as long as free pages are no more than this part of the used ones,
  * decay breaks no hugepage for them. Less than what keeps the pulse active.
  */
-#define BREAK_DIVISOR 16u
+#define BREAK_DIVISOR 64u
 
 static size_t
 decay_bytes(size_t idle)
