@@ -10,6 +10,8 @@
  */
 #include "central.h"
 
+#include <limits.h>
+
 #include "lock.h"
 #include "misuse.h"
 #include "page_heap.h"
@@ -278,9 +280,14 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 #define MOST_LOOKS 4096u
 #define MOST_RELEASES 256u
 
+/* What one call may do yet, and to spans of which age, in ticks. */
+struct budget {
+	unsigned age, nlooks, nreleases;
+};
+
 /* An old span that is not settled; NULL: none, or enough looked at. */
 static struct pcm_span *
-old_locked(struct central *central, unsigned *nlooks)
+old_locked(struct central *central, struct budget *budget)
 {
 	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
 	struct pcm_span *span;
@@ -288,9 +295,9 @@ old_locked(struct central *central, unsigned *nlooks)
 
 	for (b = 1; b <= NBUCKETS; b++) {
 		for (span = central->list[b]; span != NULL; span = span->next) {
-			if ((uint8_t)(now - span->tick) >= OLD)
+			if ((uint8_t)(now - span->tick) >= budget->age)
 				return span;
-			if (++*nlooks >= MOST_LOOKS)
+			if (budget->nlooks-- == 0)
 				return NULL;
 		}
 	}
@@ -346,17 +353,17 @@ settle_locked(struct central *central, struct pcm_span *span,
 }
 
 static size_t
-decay_class(unsigned class, unsigned *nlooks, unsigned *nreleases)
+decay_class(unsigned class, struct budget *budget)
 {
 	struct central *central = &centrals[class];
 	struct pcm_span *span, *empty = NULL;
 	size_t done = 0;
 
 	pcm_lock(&central->lock);
-	while (*nreleases < MOST_RELEASES &&
-	       (span = old_locked(central, nlooks)) != NULL) {
+	while (budget->nreleases > 0 &&
+	       (span = old_locked(central, budget)) != NULL) {
 		done += settle_locked(central, span, &empty);
-		++*nreleases;
+		budget->nreleases--;
 	}
 	pcm_unlock(&central->lock);
 	give_back(empty);
@@ -368,12 +375,25 @@ size_t
 pcm_central_decay(void)
 {
 	uint8_t now = __atomic_add_fetch(&pcm_span_tick, 1, __ATOMIC_RELAXED);
-	unsigned i, nlooks = 0, nreleases = 0;
+	struct budget budget = { OLD, MOST_LOOKS, MOST_RELEASES };
 	size_t done = 0;
+	unsigned i;
 
-	for (i = 0; i < PCM_NCLASSES - 1 && nlooks < MOST_LOOKS; i++)
+	for (i = 0; i < PCM_NCLASSES - 1 && budget.nreleases > 0; i++)
 		done += decay_class(1 + (now + i) % (PCM_NCLASSES - 1),
-				    &nlooks, &nreleases);
+				    &budget);
+	return done;
+}
+
+size_t
+pcm_central_trim(void)
+{
+	struct budget budget = { 0, UINT_MAX, UINT_MAX };
+	size_t done = 0;
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		done += decay_class(c, &budget);
 	return done;
 }
 

@@ -48,6 +48,9 @@ void *pcm_central_try_take(unsigned class);
  */
 size_t pcm_central_decay(void);
 
+/* The same for all spans, at once. */
+size_t pcm_central_trim(void);
+
 struct pcm_central_stats {
 	size_t nspans; /* spans of the class */
 	size_t nout;   /* blocks outside of their spans: in use or cached */

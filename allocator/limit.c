@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cache.h"
+#include "central.h"
 #include "cgroup.h"
 #include "leftover.h"
 #include "mapping.h"
@@ -62,6 +63,7 @@ static void
 give_back_all(void)
 {
 	pcm_cache_drain();
+	pcm_central_trim();
 	pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_release(SIZE_MAX);
 	pcm_meta_release(0);

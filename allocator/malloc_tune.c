@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "central.h"
 #include "glibc_malloc.h"
 #include "leftover.h"
 #include "mapping.h"
@@ -62,8 +63,9 @@ malloc_trim(size_t pad)
 	if (!pcm_slow_enter())
 		return 0;
 	pcm_cache_drain();
+	done = pcm_central_trim();
 	pcm_leftover_retry();
-	done = pcm_mapping_cache_release(SIZE_MAX);
+	done += pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_stats_get(&heap);
 	if (heap.free_warm > pad)
 		done += pcm_page_heap_release(heap.free_warm - pad);

@@ -30,6 +30,7 @@ $(MEMORY)/%.o: test/memory/%.c
 $(eval $(call memory,gives_back,mm_cid cpu_id fallback))
 $(eval $(call memory,gives_back_idle,background))
 $(eval $(call memory,grows,mm_cid fallback))
+$(eval $(call memory,trim,mm_cid fallback))
 $(eval $(call memory,hard_limit,hard_limit))
 $(eval $(call memory,soft_limit,soft_limit))
 $(eval $(call memory,cache_budget,small_cache))
