@@ -17,7 +17,7 @@ TEST_CONF_locked := ''
 # $(call memory,NAME,CONFS): test/memory/NAME.c in each of CONFS.
 define memory
 $(MEMORY)/$(1): $(MEMORY)/$(1).o $(MEMORY_SUPPORT)
-	$$(CC) $$(CFLAGS) -pthread -o $$@ $$< $$(MEMORY_SUPPORT) -ldl
+	$$(CC) $$(CFLAGS) -pthread -o $$@ $$< $$(MEMORY_SUPPORT) -ldl -lm
 $(foreach conf,$(2),$(call in_conf,$(MEMORY)/$(1),$(conf),-p))
 TESTS += $(foreach conf,$(2),$(MEMORY)/$(1).$(conf))
 
@@ -31,6 +31,7 @@ $(eval $(call memory,gives_back,mm_cid cpu_id fallback))
 $(eval $(call memory,gives_back_idle,background))
 $(eval $(call memory,grows,mm_cid fallback))
 $(eval $(call memory,trim,mm_cid fallback))
+$(eval $(call memory,drifting_sizes,default fallback))
 $(eval $(call memory,hard_limit,hard_limit))
 $(eval $(call memory,soft_limit,soft_limit))
 $(eval $(call memory,cache_budget,small_cache))
