@@ -10,10 +10,11 @@
  *	nfree = 256 - popcount(used)	ncold = popcount(cold)
  *	longest = length of the longest run of zeros in used
  *
- * A hugepage is *whole* while all its pages are free. It is *broken* once part of
- * it has been given back to the system while another part was in use: until then
- * the kernel may have one huge page behind it, from then on it has small ones.
- * That ends when nothing is behind it any more, or with a collapse (thp.c).
+ * A hugepage is *whole* while all its pages are free. It is *broken* once part
+ * of it has been given back to the system while another part was in use: until
+ * then the kernel may have one huge page behind it, from then on it has small
+ * ones. That ends when nothing is behind it any more, or with a collapse
+ * (thp.c).
  *
  *	broken => not backed		broken => ncold < 256
  *
@@ -106,8 +107,8 @@ bool pcm_hugepage_next_warm(const struct pcm_hugepage *huge, unsigned from,
 			    struct pcm_run *run);
 
 /*
- * pcm_hugepage_check() - the equations above. Returns the one that does not hold,
- * as text; NULL: all do.
+ * pcm_hugepage_check() - the equations above. Returns the one that does not
+ * hold, as text; NULL: all do.
  */
 const char *pcm_hugepage_check(const struct pcm_hugepage *huge);
 

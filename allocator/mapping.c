@@ -18,6 +18,7 @@
 #include "reclaim.h"
 #include "span.h"
 #include "sys.h"
+#include "thp.h"
 
 #define KEPT_MAX_COUNT 64u
 #define KEPT_MAX_BYTES ((size_t)128 << 20)
@@ -215,6 +216,7 @@ grow(struct pcm_span *span, size_t nbytes)
 		pcm_limit_give(more);
 		return false;
 	}
+	pcm_thp_grown_mapping(span->start, nbytes);
 	span->nbytes = nbytes;
 	return true;
 }
@@ -321,7 +323,7 @@ from_system(size_t nbytes, size_t align)
 		pcm_limit_give(nbytes);
 		return NULL;
 	}
-	pcm_sys_advise(p, nbytes, false);
+	pcm_thp_new_mapping(p, nbytes);
 	span = pcm_span_new_block(PCM_SPAN_MAPPING, p, nbytes);
 	if (span != NULL)
 		return span;

@@ -3,11 +3,11 @@
  *
  * Runs are cut from the hugepage whose longest free run is the shortest that
  * serves, so full hugepages get fuller and others can become whole, which are
- * kept for a while and then released first. A hugepage in use is broken, a part of
- * it released, only when memory is asked for; from then on it is the first choice
- * for small runs. Free pages keep their memory until they are released: by decay,
- * on request, or when the system has none. Lock: PCM_RANK_PAGE_HEAP; no system
- * call is made under it.
+ * kept for a while and then released first. A hugepage in use is broken, a part
+ * of it released, only when memory is asked for; from then on it is the first
+ * choice for small runs. Free pages keep their memory until they are released:
+ * by decay, on request, or when the system has none. Lock: PCM_RANK_PAGE_HEAP;
+ * no system call is made under it.
  */
 #ifndef PCM_PAGE_HEAP_H
 #define PCM_PAGE_HEAP_H
@@ -40,20 +40,20 @@ bool pcm_page_heap_extend(char *p, size_t npages, size_t more);
 /*
  * pcm_page_heap_release() - give memory behind free pages back to the system,
  * until at least nbytes are given back or nothing is left: whole free hugepages
- * first, then what broken ones have, then others are broken, those on small pages
- * first. Returns the number of bytes.
+ * first, then what broken ones have, then others are broken, those on small
+ * pages first. Returns the number of bytes.
  */
 size_t pcm_page_heap_release(size_t nbytes);
 
 /*
- * pcm_page_heap_unmap() - unmap free hugepages, all but `keep`: address space is
- * short. Returns bytes.
+ * pcm_page_heap_unmap() - unmap free hugepages, all but `keep`: address space
+ * is short. Returns bytes.
  */
 size_t pcm_page_heap_unmap(size_t keep);
 
 /*
- * At every tick: releases part of what was not needed lately; breaks hugepages only
- * while more than a 64th of what is used is free. Returns bytes.
+ * At every tick: releases part of what was not needed lately; breaks hugepages
+ * only while more than a 64th of what is used is free. Returns bytes.
  */
 size_t pcm_page_heap_decay(void);
 

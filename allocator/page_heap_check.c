@@ -192,15 +192,17 @@ check_span(const char *p, size_t nspans[PCM_NCLASSES])
 static const char *
 check_spans_of(const struct pcm_hugepage *huge, size_t nspans[PCM_NCLASSES])
 {
-	const char *wrong = NULL;
 	unsigned i;
 
-	for (i = 0; wrong == NULL && i < PCM_HUGE_NPAGES; i++)
-		if (is_used(huge, i))
-			wrong = check_span(huge->base +
-						   ((size_t)i << PCM_PAGE_SHIFT),
-					   nspans);
-	return wrong;
+	for (i = 0; i < PCM_HUGE_NPAGES; i++) {
+		const char *p = huge->base + ((size_t)i << PCM_PAGE_SHIFT);
+		const char *wrong = is_used(huge, i) ? check_span(p, nspans) :
+						       NULL;
+
+		if (wrong != NULL)
+			return wrong;
+	}
+	return NULL;
 }
 
 /* The centrals' locks rank before the page heap's: they come first. */

@@ -144,8 +144,8 @@ pcm_page_heap_take_locked(struct pcm_hugepage *huge, struct pcm_run run)
 }
 
 /*
- * The system has taken memory from behind the hugepage. With nothing left behind
- * it, it is as good as new: its next page may bring a huge one.
+ * The system has taken memory from behind the hugepage. With nothing left
+ * behind it, it is as good as new: its next page may bring a huge one.
  */
 static void
 note_released(struct pcm_hugepage *huge)

@@ -14,8 +14,8 @@
  *	hugepages with longest = 0 are on no list; `all` has every one
  *
  *	nhuge = nkind[WHOLE] + nkind[PARTIAL] + nkind[BROKEN] = length of `all`
- *	npages_free, npages_cold, npages_extra, nbacked, nadvised = sums over `all` of
- *		nfree, ncold, nextra, backed, (advice = HUGE)
+ *	npages_free, npages_cold, npages_extra, nbacked, nadvised
+ *		= sums over `all` of nfree, ncold, nextra, backed, (advice = HUGE)
  *	low_warm <= npages_free - npages_cold
  *	pinned is NULL or one of `all`
  *
@@ -53,7 +53,7 @@ struct pcm_page_heap {
 	struct pcm_huge_set set[PCM_NSETS];
 	struct pcm_hugepage *all;
 	struct pcm_hugepage *cursor; /* the next one that thp.c looks at */
-	struct pcm_hugepage *pinned; /* thp.c is at work: memory stays behind it */
+	struct pcm_hugepage *pinned; /* is being collapsed; keeps its memory */
 	size_t nhuge, nkind[PCM_HUGE_NKINDS];
 	size_t npages_free, npages_cold, npages_extra;
 	size_t nbacked, nadvised;
@@ -102,8 +102,8 @@ void pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
  * pcm_page_heap_find_locked() - where npages pages are to be cut from.
  *
  * Small runs: from broken hugepages, else from others in use, else from a whole
- * one. Larger ones leave the broken to the small as long as others in use serve.
- * Among equals the hugepage with the shortest longest free run.
+ * one. Larger ones leave the broken to the small as long as others in use
+ * serve. Among equals the hugepage with the shortest longest free run.
  */
 bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
 			       struct pcm_hugepage **huge, unsigned *first);

@@ -150,7 +150,9 @@ find_warm_locked(enum stage stage, struct pcm_hugepage **found,
 	return false;
 }
 
-/* From the beginning each time: a hugepage that has just been broken has more. */
+/*
+ * From the beginning each time: a hugepage that has just been broken has more.
+ */
 static bool
 find_up_to_locked(enum stage last, struct pcm_hugepage **huge,
 		  struct pcm_run *run)

@@ -182,15 +182,6 @@ pcm_sys_nresident(void *p, size_t nbytes)
 	return n;
 }
 
-void
-pcm_sys_advise(void *p, size_t nbytes, bool sparse)
-{
-	if (pcm_sys_thp == PCM_THP_ALWAYS)
-		pcm_sys_ask_huge(p, nbytes);
-	else if (pcm_sys_thp == PCM_THP_NEVER || sparse)
-		pcm_sys_forbid_huge(p, nbytes);
-}
-
 uint64_t
 pcm_sys_now(void)
 {

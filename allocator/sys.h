@@ -33,8 +33,8 @@ pcm_round_up(size_t n, size_t align)
 void *pcm_sys_map(size_t nbytes, size_t align);
 
 /*
- * Is the address space limited (RLIMIT_AS, RLIMIT_DATA)? Then what is free must not keep it
- * from thread stacks and libraries. As of the last pcm_sys_map().
+ * Is the address space limited (RLIMIT_AS, RLIMIT_DATA)? Then what is free must
+ * not keep it from thread stacks and libraries. As of the last pcm_sys_map().
  */
 bool pcm_sys_limited(void);
 
@@ -52,8 +52,8 @@ bool pcm_sys_unmap_once(void *p, size_t nbytes);
 bool pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes);
 
 /*
- * pcm_sys_move() - resize a mapping to wherever there is room, by moving its page
- * tables. Returns its address; NULL: nothing has changed.
+ * pcm_sys_move() - resize a mapping to wherever there is room, by moving its
+ * page tables. Returns its address; NULL: nothing has changed.
  */
 void *pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes);
 
@@ -67,20 +67,16 @@ enum pcm_thp {
 	PCM_THP_NEVER,
 };
 
-/*
- * pcm_sys_advise() - transparent hugepages for a new range of blocks, as `thp`
- * says; auto: forbidden if `sparse`, else left to the system's setting.
- */
 extern enum pcm_thp pcm_sys_thp;
-void pcm_sys_advise(void *p, size_t nbytes, bool sparse);
 
 /* Transparent hugepages for a range: forbid, or ask. Failure is harmless. */
 void pcm_sys_forbid_huge(void *p, size_t nbytes);
 void pcm_sys_ask_huge(void *p, size_t nbytes);
 
 /*
- * pcm_sys_collapse() - put a huge page behind a range that has small ones; what is
- * not there reads as zero. Returns 0 or -errno; -EINVAL: this kernel does not.
+ * pcm_sys_collapse() - put a huge page behind a range that has small ones; what
+ * is not there reads as zero. Returns 0 or -errno; -EINVAL: this kernel does
+ * not.
  */
 long pcm_sys_collapse(void *p, size_t nbytes);
 

@@ -25,13 +25,19 @@
 #define SMALL_PAGE 4096u
 #define NSMALL (PCM_HUGEPAGE / SMALL_PAGE)
 
-/* Of what is used, the part that may be added by huge pages alone. */
-#define ROOM_DIVISOR 32u
+/*
+ * Of what is used, the part that may be added by huge pages alone. Spans in a
+ * hugepage that is just begun are touched bit by bit, and add as much again.
+ */
+#define ROOM_DIVISOR 64u
 
 /* Dense: at most this part of a hugepage is free or was never touched. */
 #define SPARSE_DIVISOR 8u
 
-/* It must have been dense for so many ticks, and after failure: not for so many. */
+/*
+ * It must have been dense for so many ticks, and after failure: not for so
+ * many.
+ */
 #define DENSE_TICKS 2u
 #define RETRY_TICKS 20u
 #define FAILED_TICKS 100u
@@ -45,8 +51,8 @@
 #define SLOW_US 10000u
 
 /*
- * Each hugepage whose advice is not its neighbours' splits a mapping in three; a
- * process may have 65530 mappings (vm.max_map_count).
+ * Each hugepage whose advice is not its neighbours' splits a mapping in three;
+ * a process may have 65530 mappings (vm.max_map_count).
  */
 #define MAX_ISLANDS 8192u
 
@@ -108,7 +114,7 @@ pcm_thp_new_region(void *p, size_t nbytes, size_t nhuge)
 		pcm_sys_ask_huge(p, nbytes);
 		return PCM_ADVICE_HUGE;
 	}
-	/* What the system would do by itself under `always`, we want to decide. */
+	/* Under `always` the system would decide by itself. */
 	if (pcm_sys_thp == PCM_THP_NEVER || nhuge < PCM_THP_SMALL_HEAP ||
 	    (pcm_sys_page == SMALL_PAGE &&
 	     pcm_thp_system() == PCM_THP_SYSTEM_ALWAYS)) {
@@ -119,9 +125,36 @@ pcm_thp_new_region(void *p, size_t nbytes, size_t nhuge)
 }
 
 /*
- * Memory that is there for huge pages alone is free and warm (what is left of one
- * that was just begun), or extra (used by spans, but never touched; filled in by a
- * collapse). With npages more of it, is it still at most 1/32 of what is used?
+ * A mapping of its own is touched as the program likes, so while all is small,
+ * the kernel is kept from filling it in under `always`; when all is large, it
+ * may do as it is set.
+ */
+#define LARGE_ENOUGH ((size_t)64 << 20)
+
+void
+pcm_thp_new_mapping(void *p, size_t nbytes)
+{
+	if (pcm_sys_thp == PCM_THP_ALWAYS)
+		pcm_sys_ask_huge(p, nbytes);
+	else if (pcm_sys_thp == PCM_THP_NEVER ||
+		 pcm_limit_held() < LARGE_ENOUGH)
+		pcm_sys_forbid_huge(p, nbytes);
+}
+
+/* What was forbidden when it was small can only be asked for. */
+void
+pcm_thp_grown_mapping(void *p, size_t nbytes)
+{
+	if (pcm_sys_thp == PCM_THP_AUTO && nbytes >= LARGE_ENOUGH &&
+	    pcm_thp_system() == PCM_THP_SYSTEM_ALWAYS)
+		pcm_sys_ask_huge(p, nbytes);
+}
+
+/*
+ * Memory that is there for huge pages alone is free and warm (what is left of
+ * one that was just begun), or extra (used by spans, but never touched; filled
+ * in by a collapse). With npages more of it, is it still at most 1/64 of what
+ * is used?
  */
 static bool
 room_locked(size_t npages)
@@ -208,8 +241,8 @@ become_backed_locked(struct pcm_hugepage *huge, unsigned nextra)
 }
 
 /*
- * If others have taken pages meanwhile they may have touched them: the system then
- * has small pages there.
+ * If others have taken pages meanwhile they may have touched them: the system
+ * then has small pages there.
  */
 static void
 begin_huge(struct pcm_hugepage *huge, unsigned npages)
@@ -263,7 +296,9 @@ pcm_thp_keep_small(const struct pcm_hugepage *huge)
 	pcm_sys_forbid_huge(huge->base, PCM_HUGEPAGE);
 }
 
-/* ------------------------------------------------------------- collapsing --- */
+/*
+ * ------------------------------------------------------------- collapsing ---
+ */
 
 /* For how long is a thing that takes milliseconds; vDSO, no system call. */
 static uint64_t
@@ -331,8 +366,9 @@ put_off(struct pcm_hugepage *huge, uint32_t ticks)
 }
 
 /*
- * Pages that were taken meanwhile have been counted when they were. More cold ones
- * than were promised: an allocation failed at a limit, and they shall stay cold.
+ * Pages that were taken meanwhile have been counted when they were. More cold
+ * ones than were promised: an allocation failed at a limit, and they shall stay
+ * cold.
  */
 static void
 succeed(struct pcm_hugepage *huge, unsigned nextra, unsigned promised)
@@ -378,8 +414,8 @@ try_collapse(struct pcm_hugepage *huge)
 }
 
 /*
- * Without MADV_COLLAPSE the kernel's own thread may do it: the books then say small
- * pages, and what it fills in, little, is not in them.
+ * Without MADV_COLLAPSE the kernel's own thread may do it: the books then say
+ * small pages, and what it fills in, little, is not in them.
  */
 static void
 fail(struct pcm_hugepage *huge, long error)

@@ -5,14 +5,15 @@
  *
  *	never	nothing is asked for
  *	madvise, always
- *		the first PCM_THP_SMALL_HEAP hugepages of a process start on small
- *		pages; so do later ones, but for those that will be dense soon: the
- *		heap is large, and grows by small runs, which fill one hugepage
- *		after the other. What has become dense is collapsed by ticks.
+ *		the first PCM_THP_SMALL_HEAP hugepages of a process start on
+ *		small pages; so do later ones, but for those that will be dense
+ *		soon: the heap is large, and grows by small runs, which fill one
+ *		hugepage after the other. What has become dense is collapsed by
+ *		ticks.
  *
  * Memory that only huge pages cost is bounded: see room_locked() in thp.c.
- * Functions named _locked are under the page heap's lock and make no system call;
- * the others take it.
+ * Functions named _locked are under the page heap's lock and make no system
+ * call; the others take it.
  */
 #ifndef PCM_THP_H
 #define PCM_THP_H
@@ -43,6 +44,13 @@ enum pcm_thp_system pcm_thp_system(void);
  */
 enum pcm_huge_advice pcm_thp_new_region(void *p, size_t nbytes, size_t nhuge);
 
+/*
+ * The same for a block that is a mapping of its own, which the limit has been
+ * told of: new, and nobody has touched it; or grown.
+ */
+void pcm_thp_new_mapping(void *p, size_t nbytes);
+void pcm_thp_grown_mapping(void *p, size_t nbytes);
+
 /* What is to be done with a hugepage at its first use. */
 enum pcm_thp_choice {
 	PCM_THP_AS_IT_IS,
@@ -52,9 +60,9 @@ enum pcm_thp_choice {
 };
 
 /*
- * pcm_thp_choose_locked() - npages are about to be taken from a hugepage; if that
- * is its first use, pcm_thp_first_use() is to follow, after they were taken and
- * before anybody touches them, unless the choice is AS_IT_IS.
+ * pcm_thp_choose_locked() - npages are about to be taken from a hugepage; if
+ * that is its first use, pcm_thp_first_use() is to follow, after they were
+ * taken and before anybody touches them, unless the choice is AS_IT_IS.
  */
 enum pcm_thp_choice pcm_thp_choose_cold_locked(const struct pcm_hugepage *huge,
 					       unsigned npages);
@@ -71,9 +79,9 @@ PCM_COLD void pcm_thp_first_use(struct pcm_hugepage *huge, unsigned npages,
 				enum pcm_thp_choice choice);
 
 /*
- * pcm_thp_breaks_locked() - a part of the hugepage is about to be released. True:
- * the caller calls pcm_thp_keep_small() before, when it does not hold the lock, so
- * that the system does not put a huge page there again by itself.
+ * pcm_thp_breaks_locked() - a part of the hugepage is about to be released.
+ * True: the caller calls pcm_thp_keep_small() before, when it does not hold the
+ * lock, so that the system does not put a huge page there again by itself.
  */
 bool pcm_thp_breaks_locked(struct pcm_hugepage *huge);
 void pcm_thp_keep_small(const struct pcm_hugepage *huge);

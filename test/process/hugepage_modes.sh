@@ -1,6 +1,7 @@
 #!/bin/sh
 # The three modes of transparent hugepages, always, madvise and never: programs
-# work, a trivial program stays small, and PCMALLOC_CONF=thp: is obeyed. The
+# work, a trivial program stays small, a large one gets hugepages for little more
+# memory, and PCMALLOC_CONF=thp: is obeyed. The
 # modes are the machine's: needs root; it restores the mode that was set.
 # PR_SET_THP_DISABLE is tested in any case.
 
@@ -60,6 +61,20 @@ for mode in always madvise never; do
 			fail "$mode, '$conf': $2 KiB in hugepages" ;;
 		esac
 	done
+	# A large heap: huge pages where the system has any, and little more
+	# memory for them.
+	PCMALLOC_CONF=thp:never
+	set -- $(on_pcmalloc blocks)
+	never=$1
+	PCMALLOC_CONF=thp:auto
+	set -- $(on_pcmalloc blocks)
+	echo "$mode: 128 MiB of blocks: $1 KiB, $2 in hugepages; $never without"
+	[ "$1" -le $((never + never / 20)) ] ||
+		fail "$mode: $1 KiB resident with thp:auto, $never with thp:never"
+	case $mode in
+	never) [ "$2" -eq 0 ] || fail "$mode: $2 KiB in hugepages" ;;
+	*) [ "$2" -ge 32768 ] || fail "$mode: only $2 KiB in hugepages" ;;
+	esac
 	unset PCMALLOC_CONF
 done
 exit $status

@@ -6,6 +6,7 @@
  *	small_work		work
  *	small_work resident	print "RSS ANONHUGE" in KiB of a trivial program
  *	small_work large	the same with 64 MiB written
+ *	small_work blocks	the same with 128 MiB in blocks of 1000 bytes
  *	small_work nothp	work without transparent hugepages (prctl)
  */
 #include "pattern.h"
@@ -74,6 +75,20 @@ static void print_resident(void)
 	printf("%lu %lu\n", resident, huge);
 }
 
+static void fill_blocks(void)
+{
+	static void *p[128 * 1024];
+	size_t i;
+
+	for (i = 0; i < sizeof(p) / sizeof(p[0]); i++) {
+		must(p[i] = malloc(1000));
+		memset(p[i], 1, 1000);
+	}
+	print_resident();
+	for (i = 0; i < sizeof(p) / sizeof(p[0]); i++)
+		free(p[i]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -88,6 +103,8 @@ int main(int argc, char **argv)
 		memset(p, 1, 64 << 20);
 		print_resident();
 		free(p);
+	} else if (strcmp(argv[1], "blocks") == 0) {
+		fill_blocks();
 	} else if (strcmp(argv[1], "nothp") == 0) {
 		must(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 		work_in_threads();

@@ -287,8 +287,8 @@ START_TEST(packs)
 END_TEST
 
 /*
- * Two hugepages in use, full but for tight and loose free pages at their ends. Of
- * what there was before, nothing is free.
+ * Two hugepages in use, full but for tight and loose free pages at their ends.
+ * Of what there was before, nothing is free.
  */
 static void two_hugepages(size_t tight, size_t loose)
 {
@@ -325,7 +325,10 @@ static void break_second(void)
 	must(!pcm_page_heap_check());
 }
 
-/* A broken hugepage is the first choice for small runs, though another is tighter. */
+/*
+ * A broken hugepage is the first choice for small runs, though another is
+ * tighter.
+ */
 START_TEST(small_runs_go_to_broken_ones)
 {
 	struct run run;

@@ -1,6 +1,6 @@
 /*
- * page_heap_check: every equation is broken in turn, and the checker names it; put
- * right again, it is content.
+ * page_heap_check: every equation is broken in turn, and the checker names it;
+ * put right again, it is content.
  */
 #include "unit.h"
 
@@ -79,8 +79,10 @@ START_TEST(sums)
 
 	build();
 	SPOIL(heap->nhuge, heap->nhuge + 1, "nhuge = length of all");
-	SPOIL(heap->nkind[PCM_HUGE_WHOLE], 77, "nkind = hugepages of each kind");
-	SPOIL(heap->nkind[PCM_HUGE_BROKEN], 0, "nkind = hugepages of each kind");
+	SPOIL(heap->nkind[PCM_HUGE_WHOLE], 77,
+	      "nkind = hugepages of each kind");
+	SPOIL(heap->nkind[PCM_HUGE_BROKEN], 0,
+	      "nkind = hugepages of each kind");
 	SPOIL(heap->npages_free, heap->npages_free + 1,
 	      "npages_free = sum of nfree");
 	SPOIL(heap->npages_cold, heap->npages_cold - 1,
@@ -147,7 +149,8 @@ START_TEST(lists)
 
 	build();
 	list = &intact->list[partial->longest];
-	SPOIL(partial->prev, whole, "list: prev of next is the hugepage itself");
+	SPOIL(partial->prev, whole,
+	      "list: prev of next is the hugepage itself");
 	SPOIL(list->last, NULL, "list: last is the last");
 	SPOIL(list->first, broken, "list[k]: longest = k");
 	SPOIL(list->first, NULL, "list: last is the last");

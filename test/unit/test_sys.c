@@ -157,54 +157,40 @@ START_TEST(moved)
 }
 END_TEST
 
-#define LINE 512
-
-/* VmFlags of the mapping at p, from /proc/self/smaps; "" if unreadable. */
-static void read_flags(const void *p, char flags[LINE])
+START_TEST(resident_pages_are_counted)
 {
-	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long from, to;
-	bool here = false;
-	char line[LINE];
+	size_t n = PCM_HUGEPAGE / pcm_sys_page, i;
+	char *p = pcm_sys_map(PCM_HUGEPAGE, PCM_HUGEPAGE);
 
-	flags[0] = '\0';
-	if (f == NULL)
-		return;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (uintptr_t)p >= from && (uintptr_t)p < to;
-		else if (here && strncmp(line, "VmFlags:", 8) == 0)
-			memcpy(flags, line, LINE);
-	}
-	fclose(f);
+	pcm_sys_forbid_huge(p, PCM_HUGEPAGE);
+	must(pcm_sys_nresident(p, PCM_HUGEPAGE) == 0);
+	for (i = 0; i < n / 2; i += 2)
+		p[i * pcm_sys_page] = 1;
+	must(pcm_sys_nresident(p, PCM_HUGEPAGE) == (n / 2 + 1) / 2);
+	must(pcm_sys_nresident(p, pcm_sys_page) == 1);
+	must(pcm_sys_nresident(p + pcm_sys_page, pcm_sys_page) == 0);
+	pcm_sys_unmap(p, PCM_HUGEPAGE);
+	must(pcm_sys_nresident(p, PCM_HUGEPAGE) == 0);
 }
+END_TEST
 
-static const struct {
-	enum pcm_thp thp;
-	bool sparse;
-	const char *flag, *not_flag;
-} advice[] = {
-	{ PCM_THP_AUTO, false, "", " nh" },
-	{ PCM_THP_AUTO, true, " nh", " hg" },
-	{ PCM_THP_ALWAYS, false, " hg", " nh" },
-	{ PCM_THP_ALWAYS, true, " hg", " nh" },
-	{ PCM_THP_NEVER, false, " nh", " hg" },
-	{ PCM_THP_NEVER, true, " nh", " hg" },
-};
-
-START_TEST(advised)
+/* Either it is done and nothing is lost, or the system says why not. */
+START_TEST(collapsed)
 {
 	char *p = pcm_sys_map(PCM_HUGEPAGE, PCM_HUGEPAGE);
-	char flags[LINE];
+	size_t half = PCM_HUGEPAGE / 2;
+	long error;
 
-	pcm_sys_thp = advice[_i].thp;
-	pcm_sys_advise(p, PCM_HUGEPAGE, advice[_i].sparse);
-	read_flags(p, flags);
-	if (flags[0] == '\0' || access("/sys/kernel/mm/transparent_hugepage",
-				       F_OK) != 0)
-		return;
-	must(strstr(flags, advice[_i].flag) != NULL);
-	must(strstr(flags, advice[_i].not_flag) == NULL);
+	memset(p, 0x55, half);
+	error = pcm_sys_collapse(p, PCM_HUGEPAGE);
+	must(error <= 0);
+	must(all_bytes(p, half, 0x55));
+	must(error != 0 || pcm_sys_nresident(p, PCM_HUGEPAGE) ==
+				   PCM_HUGEPAGE / pcm_sys_page);
+	must(all_bytes(p + half, half, 0));
+	pcm_sys_forbid_huge(p, PCM_HUGEPAGE);
+	pcm_sys_release(p, PCM_HUGEPAGE);
+	must(pcm_sys_collapse(p, PCM_HUGEPAGE) < 0);
 }
 END_TEST
 
@@ -261,8 +247,8 @@ int main(void)
 	tcase_add_test(tests, not_released);
 	tcase_add_test(tests, resized_in_place);
 	tcase_add_test(tests, moved);
-	tcase_add_loop_test(tests, advised, 0,
-			    sizeof(advice) / sizeof(advice[0]));
+	tcase_add_test(tests, resident_pages_are_counted);
+	tcase_add_test(tests, collapsed);
 	tcase_add_test(tests, limited);
 	tcase_add_test(tests, clock_runs);
 	tcase_add_test(tests, cpus_allowed);
