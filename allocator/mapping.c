@@ -188,14 +188,15 @@ static bool
 move(struct pcm_span *span, size_t nbytes)
 {
 	struct pcm_pagemap_leaf *spare = pcm_pagemap_leaf_new();
+	bool again;
 	char *p;
 
 	if (spare == NULL)
 		return false;
 	pcm_pagemap_set_span(span->start, 1, NULL);
 	do
-		p = pcm_sys_move(span->start, span->nbytes, nbytes);
-	while (p == NULL && pcm_reclaim());
+		p = pcm_sys_move(span->start, span->nbytes, nbytes, &again);
+	while (p == NULL && again && pcm_reclaim());
 	if (p != NULL)
 		span->start = p;
 	pcm_pagemap_use_leaf(span->start, spare);
@@ -304,7 +305,9 @@ from_kept(size_t nbytes, size_t align)
 	delete_spare(spare);
 	if (span == NULL || fits || grow(span, nbytes))
 		return span;
+	/* It cannot be grown: as much goes as will come instead. */
 	keep(span);
+	(void)release(nbytes);
 	return NULL;
 }
 

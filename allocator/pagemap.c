@@ -32,17 +32,27 @@ leaf_bytes(void)
 	return pcm_round_up(sizeof(struct pcm_pagemap_leaf), pcm_sys_page);
 }
 
+/*
+ * A leaf that was made and not needed, never written to: for the next one. Release
+ * here, acquire there.
+ */
+static struct pcm_pagemap_leaf *spare_leaf;
+
 struct pcm_pagemap_leaf *
 pcm_pagemap_leaf_new(void)
 {
-	void *leaf = pcm_sys_map(leaf_bytes(), pcm_sys_page);
+	void *leaf = __atomic_exchange_n(&spare_leaf, NULL, __ATOMIC_ACQUIRE);
+
+	if (leaf != NULL)
+		return leaf;
+	leaf = pcm_sys_map(leaf_bytes(), pcm_sys_page);
 
 	if (leaf != NULL)
 		pcm_sys_forbid_huge(leaf, leaf_bytes());
 	return leaf;
 }
 
-/* Two threads may make the same leaf: the second gives its own back. */
+/* Two threads may make the same leaf: the second keeps its own for later. */
 void
 pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 {
@@ -53,6 +63,10 @@ pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 	if (!__atomic_compare_exchange_n(
 		    &pcm_pagemap_root[(uintptr_t)p >> PCM_LEAF_SHIFT], &none,
 		    distance, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		leaf = __atomic_exchange_n(&spare_leaf, leaf, __ATOMIC_ACQ_REL);
+	else
+		leaf = NULL;
+	if (leaf != NULL)
 		pcm_sys_unmap(leaf, leaf_bytes());
 }
 

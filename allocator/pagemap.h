@@ -127,7 +127,7 @@ bool pcm_pagemap_prepare(const void *p, size_t nbytes);
 
 /*
  * pcm_pagemap_leaf_new() - a leaf for an address not yet known; NULL: no memory.
- * pcm_pagemap_use_leaf() enters it for p's GiB, or gives it back if there is one.
+ * pcm_pagemap_use_leaf() enters it for p's GiB, or takes it back if there is one.
  */
 struct pcm_pagemap_leaf *pcm_pagemap_leaf_new(void);
 void pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf);

@@ -137,11 +137,12 @@ pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes)
 }
 
 void *
-pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes)
+pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes, bool *no_memory)
 {
 	long ret = pcm_syscall4(SYS_mremap, p, old_nbytes, new_nbytes,
 				MREMAP_MAYMOVE);
 
+	*no_memory = ret == -ENOMEM || ret == -EAGAIN;
 	return pcm_syscall_failed(ret) ? NULL : (void *)ret;
 }
 

@@ -54,8 +54,13 @@ bool pcm_sys_resize(void *p, size_t old_nbytes, size_t new_nbytes);
 /*
  * pcm_sys_move() - resize a mapping to wherever there is room, by moving its
  * page tables. Returns its address; NULL: nothing has changed.
+ *
+ * no_memory	set to whether it failed for want of memory or address space;
+ *		else the kernel does not move this range: it is not a single
+ *		mapping
  */
-void *pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes);
+void *pcm_sys_move(void *p, size_t old_nbytes, size_t new_nbytes,
+		   bool *no_memory);
 
 /* Gives the pages back; they read as zero after. False: they stay (mlock). */
 bool pcm_sys_release(void *p, size_t nbytes);

@@ -49,6 +49,7 @@ static void one_fails(void)
 
 static void all_fail_from(void)
 {
+	bool no_memory;
 	char *p;
 
 	arm("from:2:mmap");
@@ -66,7 +67,9 @@ static void all_fail_from(void)
 	must(!pcm_sys_release(p, pcm_sys_page) && p[0] == 1);
 	arm("from:1:mremap");
 	must(!pcm_sys_resize(p, pcm_sys_page, 2 * pcm_sys_page));
-	must(pcm_sys_move(p, pcm_sys_page, 2 * pcm_sys_page) == NULL);
+	must(pcm_sys_move(p, pcm_sys_page, 2 * pcm_sys_page, &no_memory) ==
+	     NULL);
+	must(no_memory);
 	must(fault_failed() == 2);
 	fault_disarm();
 	must(pcm_sys_unmap(p, pcm_sys_page));

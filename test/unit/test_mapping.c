@@ -390,7 +390,7 @@ START_TEST(reclaims)
 	limit.rlim_cur = testing_memory("VmSize") + (8 << 20);
 	must(setrlimit(RLIMIT_AS, &limit) == 0);
 	/* Not out of what is kept, so that it must go first. */
-	p = pcm_mapping_alloc(40 << 20, (size_t)1 << 30, NULL);
+	p = pcm_mapping_alloc(40 << 20, (size_t)1 << 40, NULL);
 	must(p == NULL && stats().ncached == 0);
 	p = pcm_mapping_alloc(40 << 20, 16, NULL);
 	must(p != NULL);

@@ -144,15 +144,17 @@ START_TEST(moved)
 {
 	size_t n = 16 * pcm_sys_page;
 	char *p = pcm_sys_map(n, pcm_sys_page), *q;
+	bool no_memory;
 
 	memset(p, 0x55, n);
 	must(mmap(p + n, pcm_sys_page, PROT_READ,
 		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
-	q = pcm_sys_move(p, n, (size_t)64 << 20);
+	q = pcm_sys_move(p, n, (size_t)64 << 20, &no_memory);
 	must(q != NULL);
 	must(all_bytes(q, n, 0x55) && q[((size_t)64 << 20) - 1] == 0);
 	must(q == p || !is_mapped(p));
-	must(pcm_sys_move(q, (size_t)64 << 20, (size_t)1 << 62) == NULL);
+	must(pcm_sys_move(q, (size_t)64 << 20, (size_t)1 << 62, &no_memory) ==
+	     NULL);
 	must(all_bytes(q, n, 0x55));
 }
 END_TEST
