@@ -18,6 +18,7 @@
 #define NSTASH 16
 
 /* stdio's buffers, thread stacks' descriptors and the like. */
+#define NSIGNALS 1000
 #define LEFT_MAX (128 * KIB)
 
 #ifndef sigev_notify_thread_id
@@ -154,14 +155,15 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Shoots at the threads until the time is over. */
+/* Shoots at the threads until the time is over, and they were hit often. */
 static void storm(void)
 {
 	double end = testing_seconds() + SECONDS;
 	struct timespec pause = { 0, 30000 };
 	size_t i = 0;
 
-	while (testing_seconds() < end) {
+	while (testing_seconds() < end ||
+	       atomic_load(&nsignals) < NSIGNALS) {
 		must(!pthread_kill(threads[i++ % NTHREADS], SIGUSR2));
 		nanosleep(&pause, NULL);
 	}
@@ -208,6 +210,5 @@ int main(void)
 	load_clear();
 	nothing_is_left();
 	printf("%lu signals\n", atomic_load(&nsignals));
-	must(atomic_load(&nsignals) > 1000);
 	return 0;
 }
