@@ -8,45 +8,17 @@
 
 #include <stdint.h>
 
-#include "span.h"
 #include "sys.h"
 
 /* A rest that is smaller stays with the block. */
 #define REST_MIN ((size_t)64 << 10)
 
+/* A range was taken: the list's count is down already. */
 static void
-list_remove(struct pcm_extents *set, struct pcm_span *span)
+note_low(struct pcm_extents *set)
 {
-	if (span->prev != NULL)
-		span->prev->next = span->next;
-	else
-		set->first = span->next;
-	if (span->next != NULL)
-		span->next->prev = span->prev;
-	else
-		set->last = span->prev;
-	set->n--;
-}
-
-static void
-list_add(struct pcm_extents *set, struct pcm_span *span)
-{
-	span->prev = NULL;
-	span->next = set->first;
-	if (set->first != NULL)
-		set->first->prev = span;
-	else
-		set->last = span;
-	set->first = span;
-	set->n++;
-}
-
-static void
-count_taken(struct pcm_extents *set, size_t nbytes)
-{
-	set->nbytes -= nbytes;
-	if (set->nbytes < set->low)
-		set->low = set->nbytes;
+	if (set->list.nbytes < set->low)
+		set->low = set->list.nbytes;
 }
 
 /* The range that ends (or begins) where the other begins (or ends). */
@@ -55,7 +27,7 @@ neighbour(const struct pcm_extents *set, const struct pcm_span *span)
 {
 	struct pcm_span *s;
 
-	for (s = set->first; s != NULL; s = s->next)
+	for (s = set->list.first; s != NULL; s = s->next)
 		if (s->start + s->nbytes == span->start ||
 		    span->start + span->nbytes == s->start)
 			return s;
@@ -67,16 +39,15 @@ pcm_extents_add(struct pcm_extents *set, struct pcm_span *span)
 {
 	struct pcm_span *s, *superfluous = NULL;
 
-	set->nbytes += span->nbytes;
 	while ((s = neighbour(set, span)) != NULL) {
-		list_remove(set, s);
+		pcm_span_list_remove(&set->list, s);
 		if (s->start < span->start)
 			span->start = s->start;
 		span->nbytes += s->nbytes;
 		s->next = superfluous;
 		superfluous = s;
 	}
-	list_add(set, span);
+	pcm_span_list_add(&set->list, span);
 	return superfluous;
 }
 
@@ -94,7 +65,7 @@ best_fit(const struct pcm_extents *set, size_t nbytes, size_t align)
 {
 	struct pcm_span *s, *best = NULL;
 
-	for (s = set->first; s != NULL; s = s->next) {
+	for (s = set->list.first; s != NULL; s = s->next) {
 		size_t head = head_of(s, align);
 
 		if (s->nbytes >= head && s->nbytes - head >= nbytes &&
@@ -114,7 +85,7 @@ leave(struct pcm_extents *set, struct pcm_span **spare, char *start,
 		.nbytes = nbytes,
 		.kind = PCM_SPAN_CACHED,
 	};
-	list_add(set, *spare);
+	pcm_span_list_add(&set->list, *spare);
 	*spare = NULL;
 }
 
@@ -130,7 +101,7 @@ pcm_extents_take(struct pcm_extents *set, size_t nbytes, size_t align,
 	head = head_of(span, align);
 	if (head > 0 && spare[0] == NULL)
 		return NULL;
-	list_remove(set, span);
+	pcm_span_list_remove(&set->list, span);
 	if (head > 0) {
 		leave(set, &spare[0], span->start, head);
 		span->start += head;
@@ -141,7 +112,7 @@ pcm_extents_take(struct pcm_extents *set, size_t nbytes, size_t align,
 		      span->nbytes - nbytes);
 		span->nbytes = nbytes;
 	}
-	count_taken(set, span->nbytes);
+	note_low(set);
 	return span;
 }
 
@@ -152,33 +123,34 @@ pcm_extents_take_at(struct pcm_extents *set, const char *start, size_t nbytes,
 {
 	struct pcm_span *s;
 
-	for (s = set->first; s != NULL; s = s->next)
+	for (s = set->list.first; s != NULL; s = s->next)
 		if (s->start == start)
 			break;
 	if (s == NULL || s->nbytes < nbytes)
 		return false;
 	*superfluous = NULL;
 	s->start += nbytes;
+	set->list.nbytes -= nbytes;
 	s->nbytes -= nbytes;
 	if (s->nbytes == 0) {
-		list_remove(set, s);
+		pcm_span_list_remove(&set->list, s);
 		*superfluous = s;
 	}
-	count_taken(set, nbytes);
+	note_low(set);
 	return true;
 }
 
 struct pcm_span *
 pcm_extents_take_largest(struct pcm_extents *set)
 {
-	struct pcm_span *s, *largest = set->first;
+	struct pcm_span *s, *largest = set->list.first;
 
-	for (s = set->first; s != NULL; s = s->next)
+	for (s = set->list.first; s != NULL; s = s->next)
 		if (s->nbytes > largest->nbytes)
 			largest = s;
 	if (largest != NULL) {
-		list_remove(set, largest);
-		count_taken(set, largest->nbytes);
+		pcm_span_list_remove(&set->list, largest);
+		note_low(set);
 	}
 	return largest;
 }
@@ -189,13 +161,14 @@ cut_end(struct pcm_extents *set, struct pcm_span *span, size_t nbytes,
 {
 	struct pcm_span *end = *spare;
 
+	set->list.nbytes -= nbytes;
 	span->nbytes -= nbytes;
 	*end = (struct pcm_span){
 		.start = span->start + span->nbytes,
 		.nbytes = nbytes,
 		.kind = PCM_SPAN_CACHED,
 	};
-	count_taken(set, nbytes);
+	note_low(set);
 	*spare = NULL;
 	return end;
 }
@@ -204,15 +177,15 @@ struct pcm_span *
 pcm_extents_take_oldest(struct pcm_extents *set, size_t most,
 			struct pcm_span **spare)
 {
-	struct pcm_span *oldest = set->last;
+	struct pcm_span *oldest = set->list.last;
 
 	if (oldest == NULL)
 		return NULL;
 	if (oldest->nbytes > most && oldest->nbytes - most >= REST_MIN &&
 	    *spare != NULL)
 		return cut_end(set, oldest, most, spare);
-	list_remove(set, oldest);
-	count_taken(set, oldest->nbytes);
+	pcm_span_list_remove(&set->list, oldest);
+	note_low(set);
 	return oldest;
 }
 
@@ -222,7 +195,7 @@ pcm_extents_contain(const struct pcm_extents *set, const void *p)
 	const struct pcm_span *s;
 	const char *at = p;
 
-	for (s = set->first; s != NULL; s = s->next)
+	for (s = set->list.first; s != NULL; s = s->next)
 		if (at >= s->start && at < s->start + s->nbytes)
 			return true;
 	return false;
@@ -233,6 +206,6 @@ pcm_extents_window(struct pcm_extents *set)
 {
 	size_t idle = set->low;
 
-	set->low = set->nbytes;
+	set->low = set->list.nbytes;
 	return idle;
 }

@@ -5,9 +5,8 @@
  * some. Neighbours are merged, so a large block finds room where small ones were;
  * a block takes the smallest range that serves and leaves the rest.
  *
- *	n = number of ranges		nbytes = sum of their sizes
  *	no two ranges touch
- *	low = least nbytes since the last pcm_extents_window()
+ *	low = least list.nbytes since the last pcm_extents_window()
  *
  * Plain lists, no system calls; the caller (mapping.c) holds the lock. Ranges are
  * described by spans of kind CACHED, which come from and go to the caller: nothing
@@ -19,11 +18,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct pcm_span;
+#include "span_list.h"
 
 struct pcm_extents {
-	struct pcm_span *first, *last; /* the latest added first */
-	size_t n, nbytes, low;
+	struct pcm_span_list list;
+	size_t low;
 };
 
 /*

@@ -2,7 +2,7 @@
  * mapping.c - mmap, munmap, mremap, and what is kept between them.
  *
  *	kept: what freed blocks left, see extents.h	in_use: the blocks
- *	kept.n <= KEPT_MAX_COUNT, kept.nbytes <= kept_max()
+ *	kept.list.n <= KEPT_MAX_COUNT, kept.list.nbytes <= kept_max()
  *
  * Only blocks have an entry in the pagemap, at their first page.
  */
@@ -16,7 +16,6 @@
 #include "pagemap.h"
 #include "pulse.h"
 #include "reclaim.h"
-#include "span.h"
 #include "sys.h"
 #include "thp.h"
 
@@ -33,42 +32,12 @@
  */
 #define KEPT_DIVISOR 8u
 
-struct list {
-	struct pcm_span *first;
-	size_t n, nbytes; /* spans, the sum of their nbytes */
-};
-
 static struct {
 	struct pcm_lock lock;
-	struct list in_use;
+	struct pcm_span_list in_use;
 	struct pcm_extents kept;
 	uint64_t window_end; /* ms */
 } maps = { .lock = PCM_LOCK_INIT(PCM_RANK_MAPPING) };
-
-static void
-list_remove(struct list *list, struct pcm_span *span)
-{
-	if (span->prev != NULL)
-		span->prev->next = span->next;
-	else
-		list->first = span->next;
-	if (span->next != NULL)
-		span->next->prev = span->prev;
-	list->n--;
-	list->nbytes -= span->nbytes;
-}
-
-static void
-list_add(struct list *list, struct pcm_span *span)
-{
-	span->prev = NULL;
-	span->next = list->first;
-	if (list->first != NULL)
-		list->first->prev = span;
-	list->first = span;
-	list->n++;
-	list->nbytes += span->nbytes;
-}
 
 static void
 delete_list(struct pcm_span *span)
@@ -154,10 +123,10 @@ over(size_t max)
 	size_t nbytes = 0;
 
 	pcm_lock(&maps.lock);
-	if (maps.kept.nbytes > max)
-		nbytes = maps.kept.nbytes - max;
-	else if (maps.kept.n > KEPT_MAX_COUNT)
-		nbytes = maps.kept.last->nbytes;
+	if (maps.kept.list.nbytes > max)
+		nbytes = maps.kept.list.nbytes - max;
+	else if (maps.kept.list.n > KEPT_MAX_COUNT)
+		nbytes = maps.kept.list.last->nbytes;
 	pcm_unlock(&maps.lock);
 	return nbytes;
 }
@@ -279,7 +248,7 @@ delete_spare(struct pcm_span *spare[2])
 static bool
 plenty_locked(void)
 {
-	return maps.kept.nbytes > maps.in_use.nbytes / KEPT_DIVISOR;
+	return maps.kept.list.nbytes > maps.in_use.nbytes / KEPT_DIVISOR;
 }
 
 /*
@@ -362,7 +331,7 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 	span->kind = PCM_SPAN_MAPPING;
 	pcm_pagemap_set_span(span->start, 1, span);
 	pcm_lock(&maps.lock);
-	list_add(&maps.in_use, span);
+	pcm_span_list_add(&maps.in_use, span);
 	pcm_unlock(&maps.lock);
 	return span->start;
 }
@@ -373,7 +342,7 @@ pcm_mapping_free(struct pcm_span *span)
 	pcm_pagemap_set_span(span->start, 1, NULL);
 	span->kind = PCM_SPAN_CACHED;
 	pcm_lock(&maps.lock);
-	list_remove(&maps.in_use, span);
+	pcm_span_list_remove(&maps.in_use, span);
 	pcm_unlock(&maps.lock);
 	give_back(span);
 }
@@ -387,11 +356,11 @@ pcm_mapping_resize(struct pcm_span *span, size_t nbytes)
 	if (nbytes > PTRDIFF_MAX - PCM_HUGEPAGE)
 		return NULL;
 	pcm_lock(&maps.lock);
-	list_remove(&maps.in_use, span);
+	pcm_span_list_remove(&maps.in_use, span);
 	pcm_unlock(&maps.lock);
 	done = resize(span, pcm_round_up(nbytes, pcm_sys_page));
 	pcm_lock(&maps.lock);
-	list_add(&maps.in_use, span);
+	pcm_span_list_add(&maps.in_use, span);
 	pcm_unlock(&maps.lock);
 	return done ? span->start : NULL;
 }
@@ -424,7 +393,7 @@ pcm_mapping_cached(void)
 	size_t nbytes;
 
 	pcm_lock(&maps.lock);
-	nbytes = maps.kept.nbytes;
+	nbytes = maps.kept.list.nbytes;
 	pcm_unlock(&maps.lock);
 	return nbytes;
 }
@@ -462,8 +431,8 @@ pcm_mapping_stats_get(struct pcm_mapping_stats *stats)
 	pcm_lock(&maps.lock);
 	stats->nlive = maps.in_use.n;
 	stats->live = maps.in_use.nbytes;
-	stats->ncached = maps.kept.n;
-	stats->cached = maps.kept.nbytes;
+	stats->ncached = maps.kept.list.n;
+	stats->cached = maps.kept.list.nbytes;
 	pcm_unlock(&maps.lock);
 }
 

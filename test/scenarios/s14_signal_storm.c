@@ -17,8 +17,9 @@
 #define TIMER_NS 60000 /* between two signals of a thread's timer */
 #define NSTASH 16
 
-/* stdio's buffers, thread stacks' descriptors and the like. */
 #define NSIGNALS 1000
+
+/* stdio's buffers, thread stacks' descriptors and the like. */
 #define LEFT_MAX (128 * KIB)
 
 #ifndef sigev_notify_thread_id

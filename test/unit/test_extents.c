@@ -5,7 +5,6 @@
 #include "unit.h"
 
 #include "extents.h"
-#include "span.h"
 #include "sys.h"
 
 #define BASE ((char *)((uintptr_t)1 << 40))
@@ -63,11 +62,11 @@ START_TEST(neighbours_merge)
 {
 	add(0, 2);
 	add(5, 1);
-	must(set.n == 2 && set.nbytes == 3 * UNIT);
+	must(set.list.n == 2 && set.list.nbytes == 3 * UNIT);
 	add(2, 3); /* between them */
-	must(set.n == 1 && set.nbytes == 6 * UNIT);
+	must(set.list.n == 1 && set.list.nbytes == 6 * UNIT);
 	must(take(6, 1) == BASE);
-	must(set.n == 0 && set.nbytes == 0);
+	must(set.list.n == 0 && set.list.nbytes == 0);
 }
 END_TEST
 
@@ -80,7 +79,7 @@ START_TEST(best_fit)
 	must(take(3, 1) == BASE + 100 * UNIT);
 	must(take(9, 1) == NULL);
 	must(take(1, 1) == BASE + 204 * UNIT); /* what was left */
-	must(set.n == 1 && set.nbytes == 8 * UNIT);
+	must(set.list.n == 1 && set.list.nbytes == 8 * UNIT);
 }
 END_TEST
 
@@ -88,7 +87,7 @@ START_TEST(aligned)
 {
 	add(3, 20);
 	must(take(4, 16 * UNIT) == BASE + 16 * UNIT);
-	must(set.n == 2 && set.nbytes == 16 * UNIT);
+	must(set.list.n == 2 && set.list.nbytes == 16 * UNIT);
 	must(pcm_extents_contain(&set, BASE + 3 * UNIT));
 	must(!pcm_extents_contain(&set, BASE + 16 * UNIT));
 	must(!pcm_extents_contain(&set, BASE + 20 * UNIT - 1));
@@ -106,7 +105,7 @@ START_TEST(no_descriptors)
 	add(3, 20);
 	must(pcm_extents_take(&set, UNIT, 16 * UNIT, none) == NULL);
 	span = pcm_extents_take(&set, UNIT, 1, none);
-	must(span != NULL && span->nbytes == 20 * UNIT && set.n == 0);
+	must(span != NULL && span->nbytes == 20 * UNIT && set.list.n == 0);
 	free(span);
 }
 END_TEST
@@ -118,7 +117,7 @@ START_TEST(small_rest)
 
 	add(0, 4);
 	span = pcm_extents_take(&set, 4 * UNIT - 4096, 1, spare);
-	must(span != NULL && span->nbytes == 4 * UNIT && set.n == 0);
+	must(span != NULL && span->nbytes == 4 * UNIT && set.list.n == 0);
 	must(spare[1] != NULL);
 	free(spare[1]);
 	free(span);
@@ -135,9 +134,9 @@ START_TEST(at_an_address)
 				  &superfluous));
 	must(pcm_extents_take_at(&set, BASE + 10 * UNIT, 3 * UNIT,
 				 &superfluous));
-	must(superfluous == NULL && set.nbytes == UNIT);
+	must(superfluous == NULL && set.list.nbytes == UNIT);
 	must(pcm_extents_take_at(&set, BASE + 13 * UNIT, UNIT, &superfluous));
-	must(superfluous != NULL && set.n == 0 && set.nbytes == 0);
+	must(superfluous != NULL && set.list.n == 0 && set.list.nbytes == 0);
 	free(superfluous);
 }
 END_TEST
@@ -151,13 +150,13 @@ START_TEST(oldest)
 	add(50, 2);
 	span = pcm_extents_take_oldest(&set, 2 * UNIT, &spare);
 	must(span->start == BASE + 4 * UNIT && span->nbytes == 2 * UNIT);
-	must(spare == NULL && set.n == 2 && set.nbytes == 6 * UNIT);
+	must(spare == NULL && set.list.n == 2 && set.list.nbytes == 6 * UNIT);
 	free(span);
 	span = pcm_extents_take_oldest(&set, 2 * UNIT, &spare);
 	must(span->start == BASE && span->nbytes == 4 * UNIT);
 	free(span);
 	span = pcm_extents_take_oldest(&set, SIZE_MAX, &spare);
-	must(span->start == BASE + 50 * UNIT && set.n == 0);
+	must(span->start == BASE + 50 * UNIT && set.list.n == 0);
 	free(span);
 	must(pcm_extents_take_oldest(&set, SIZE_MAX, &spare) == NULL);
 	must(pcm_extents_take_largest(&set) == NULL);
@@ -190,15 +189,15 @@ static void check_set(void)
 	const struct pcm_span *s, *other;
 	size_t nbytes = 0, n = 0, unit;
 
-	for (s = set.first; s != NULL; s = s->next) {
+	for (s = set.list.first; s != NULL; s = s->next) {
 		must(s->kind == PCM_SPAN_CACHED && s->nbytes > 0);
-		for (other = set.first; other != s; other = other->next)
+		for (other = set.list.first; other != s; other = other->next)
 			must(other->start + other->nbytes < s->start ||
 			     s->start + s->nbytes < other->start);
 		nbytes += s->nbytes;
 		n++;
 	}
-	must(n == set.n && nbytes == set.nbytes && set.low <= set.nbytes);
+	must(n == set.list.n && nbytes == set.list.nbytes && set.low <= set.list.nbytes);
 	for (unit = 0; unit < NUNITS; unit++)
 		must(pcm_extents_contain(&set, BASE + unit * UNIT) ==
 		     !is_out[unit]);
@@ -247,7 +246,7 @@ START_TEST(random_operations)
 	for (i = 0; i < NHELD; i++)
 		if (held[i].nunits != 0)
 			add(held[i].first, held[i].nunits);
-	must(set.n == 1 && set.nbytes == NUNITS * UNIT);
+	must(set.list.n == 1 && set.list.nbytes == NUNITS * UNIT);
 }
 END_TEST
 
