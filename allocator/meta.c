@@ -37,7 +37,7 @@ struct store {
 
 /* All under pcm_meta_lock. */
 static char *bump, *bump_end;
-static size_t total;
+static size_t total, total_cold;
 static struct page *partial[PCM_META_MAX / UNIT + 1], *empty;
 static size_t nempty;
 static struct store *cold;
@@ -109,6 +109,7 @@ pop_cold_locked(void)
 		return NULL;
 	if (store->n > 0) {
 		total += pcm_sys_page;
+		total_cold -= pcm_sys_page;
 		return store->page[--store->n];
 	}
 	cold = store->next;
@@ -124,6 +125,7 @@ push_cold_locked(void *page)
 	if (cold != NULL && cold->n < room) {
 		cold->page[cold->n++] = page;
 		total -= pcm_sys_page;
+		total_cold += pcm_sys_page;
 	} else {
 		struct store *store = page;
 
@@ -256,13 +258,25 @@ pcm_meta_release(size_t keep)
 	return done;
 }
 
-size_t
-pcm_meta_bytes(void)
+static size_t
+read_sum(const size_t *sum)
 {
 	size_t nbytes;
 
 	pcm_lock(&pcm_meta_lock);
-	nbytes = total;
+	nbytes = *sum;
 	pcm_unlock(&pcm_meta_lock);
 	return nbytes;
+}
+
+size_t
+pcm_meta_bytes(void)
+{
+	return read_sum(&total);
+}
+
+size_t
+pcm_meta_cold_bytes(void)
+{
+	return read_sum(&total_cold);
 }

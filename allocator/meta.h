@@ -36,8 +36,9 @@ void *pcm_meta_alloc_forever(size_t nbytes, size_t align);
  */
 size_t pcm_meta_release(size_t keep);
 
-/* Bytes cut so far that were not given back. */
+/* Bytes cut so far that were not given back; and those that were. */
 size_t pcm_meta_bytes(void);
+size_t pcm_meta_cold_bytes(void);
 
 extern struct pcm_lock pcm_meta_lock; /* for fork */
 

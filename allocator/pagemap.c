@@ -92,6 +92,17 @@ pcm_pagemap_prepare(const void *p, size_t nbytes)
 	return true;
 }
 
+size_t
+pcm_pagemap_bytes(void)
+{
+	size_t i, n = __atomic_load_n(&spare_leaf, __ATOMIC_RELAXED) != NULL;
+
+	for (i = 0; i < PCM_ROOT_LEN; i++)
+		n += __atomic_load_n(&pcm_pagemap_root[i],
+				     __ATOMIC_RELAXED) != 0;
+	return n * leaf_bytes();
+}
+
 void
 pcm_pagemap_release(const void *p)
 {

@@ -132,6 +132,9 @@ bool pcm_pagemap_prepare(const void *p, size_t nbytes);
 struct pcm_pagemap_leaf *pcm_pagemap_leaf_new(void);
 void pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf);
 
+/* Bytes of leaves, the spare one included. */
+size_t pcm_pagemap_bytes(void);
+
 /* Bytes of address space whose spans are in one OS page of a leaf. */
 #define PCM_PAGEMAP_GRAIN(os_page) \
 	((os_page) / sizeof(struct pcm_span *) << PCM_PAGE_SHIFT)

@@ -45,15 +45,6 @@ static void read_books(struct books *books)
 	books->magazines = pcm_mag_bytes();
 }
 
-static size_t leaves(void)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < PCM_ROOT_LEN; i++)
-		n += pcm_pagemap_root[i] != 0;
-	return n * pcm_round_up(sizeof(struct pcm_pagemap_leaf), pcm_sys_page);
-}
-
 static void check_held(const struct books *now)
 {
 	must(pcm_limit_held() == now->heap.used + now->heap.free_warm +
@@ -64,7 +55,8 @@ static void check_held(const struct books *now)
 static void check_mapped(const struct books *now)
 {
 	size_t known = now->heap.mapped + now->maps.live + now->maps.cached +
-		pcm_leftover_bytes() + leaves() + pcm_meta_bytes();
+		pcm_leftover_bytes() + pcm_pagemap_bytes() +
+		pcm_meta_bytes() + pcm_meta_cold_bytes();
 
 	must(fault_mapped() >= known);
 	must(fault_mapped() - known < META_SLACK);

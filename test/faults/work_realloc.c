@@ -2,6 +2,8 @@
  * work_realloc: blocks that grow from bytes to megabytes, alone and in each
  * other's way, in place and by moving, and shrink again.
  */
+#include <malloc.h>
+
 #include "faults.h"
 
 #define GROWING 3
@@ -64,6 +66,7 @@ static void work(void)
 	grow_pages(&banks[2]);
 	shrink(&banks[0]);
 	shrink(&banks[1]);
+	malloc_trim(0); /* unmaps what was cut off */
 }
 
 int main(int argc, char **argv)
