@@ -44,8 +44,8 @@
 #define UNSUPPORTED_TICKS 1200u
 
 /* A tick's work: hugepages looked at, time after which no collapse begins. */
-#define VISITS 128u
-#define TICK_US 2000u
+#define VISITS 256u
+#define TICK_US 4000u
 
 /* The system has to make room for huge pages: a while without them. */
 #define SLOW_US 10000u

@@ -5,7 +5,7 @@ include bench/micro/micro.mk bench/patterns/patterns.mk
 
 MEASURE_DIR := $(B)/bench/measure
 MEASURE_PROGRAMS := $(addprefix $(MEASURE_DIR)/, \
-	pair threads256 trivial inturns xmalloc)
+	pair threads256 trivial inturns xmalloc walk live)
 MEASURE_LIBS := $(MEASURE_DIR)/libempty.so $(MEASURE_DIR)/libnothing.so
 # -fno-builtin: the compiler must not remove a malloc it thinks unused.
 MEASURE_CFLAGS := -D_GNU_SOURCE -fno-builtin -pthread

@@ -67,11 +67,8 @@ _Noreturn static inline void measure_die(const char *why)
 	_exit(1);
 }
 
-/*
- * Resident memory in KiB. The sum over the mappings is exact; statm's figure
- * may be off by some pages a CPU.
- */
-static inline double measure_rss_kib(void)
+/* The value of a line of smaps_rollup, in KiB; 0 if it has none. */
+static inline double measure_smaps_kib(const char *label)
 {
 	char text[1024] = "";
 	char *line;
@@ -80,8 +77,23 @@ static inline double measure_rss_kib(void)
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		measure_die("cannot read /proc/self/smaps_rollup");
 	close(fd);
-	line = strstr(text, "\nRss:");
-	return line != NULL ? strtod(line + strlen("\nRss:"), NULL) : 0;
+	line = strstr(text, label);
+	return line != NULL ? strtod(line + strlen(label), NULL) : 0;
+}
+
+/*
+ * Resident memory in KiB. The sum over the mappings is exact; statm's figure
+ * may be off by some pages a CPU.
+ */
+static inline double measure_rss_kib(void)
+{
+	return measure_smaps_kib("\nRss:");
+}
+
+/* The part of it that is in huge pages. */
+static inline double measure_huge_kib(void)
+{
+	return measure_smaps_kib("\nAnonHugePages:");
 }
 
 #endif

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "bench", "suite"))
 # pylint: disable=wrong-import-position
 import bench_figures  # noqa: E402
+import hugepage_figures  # noqa: E402
 import plot_sources  # noqa: E402
 
 RESULTS = os.path.join(ROOT, "docs", "results")
@@ -131,6 +132,7 @@ FIGURES = {
        for name, rows in DETAILS.items()},
     **{name: lambda name=name: plain(name) for name in PLAIN},
     **bench_figures.FIGURES,
+    **hugepage_figures.FIGURES,
 }
 
 

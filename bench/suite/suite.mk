@@ -82,5 +82,16 @@ bench-compare: bench-install
 		$(if $(SUITE_TESTS),--only '$(SUITE_TESTS)') \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SCALE),--scale $(SCALE))
 
+# thp:auto as the system is set; root sets it and puts it back. MEASURES=walk,
+# live or peaks: not all of them.
+.PHONY: measure-hugepages
+measure-hugepages: bench-build measure-build
+	$(SUITE_PYTHON) -B bench/suite/hugepages.py --build $(abspath $(B)) \
+		--out $(or $(OUT),docs/results) --patterns '$(PATTERN_NAMES)' \
+		$(if $(MEASURES),--measures '$(MEASURES)') \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SCALE),--scale $(SCALE))
+	$(if $(OUT),,$(SUITE_PYTHON) bench/measure/report.py)
+
 bench/suite/suite_smoke.sh: | bench-build
 TESTS += bench/suite/suite_smoke.sh

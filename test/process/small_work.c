@@ -6,7 +6,8 @@
  *	small_work		work
  *	small_work resident	print "RSS ANONHUGE" in KiB of a trivial program
  *	small_work large	the same with 64 MiB written
- *	small_work blocks	the same with 128 MiB in blocks of 1000 bytes
+ *	small_work blocks	the same with 128 MiB in blocks of 1000 bytes, a
+ *				second later
  *	small_work nothp	work without transparent hugepages (prctl)
  */
 #include "pattern.h"
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 static void *work(void *arg)
 {
@@ -75,6 +77,22 @@ static void print_resident(void)
 	printf("%lu %lu\n", resident, huge);
 }
 
+/* A second in which the program goes on: ticks collapse what has become dense. */
+static void go_on(void)
+{
+	static void *p[5000];
+	struct timespec pause = { 0, 10000000 };
+	size_t turn, i;
+
+	for (turn = 0; turn < 100; turn++) {
+		for (i = 0; i < sizeof(p) / sizeof(p[0]); i++)
+			must(p[i] = malloc(100));
+		for (i = 0; i < sizeof(p) / sizeof(p[0]); i++)
+			free(p[i]);
+		nanosleep(&pause, NULL);
+	}
+}
+
 static void fill_blocks(void)
 {
 	static void *p[128 * 1024];
@@ -84,6 +102,7 @@ static void fill_blocks(void)
 		must(p[i] = malloc(1000));
 		memset(p[i], 1, 1000);
 	}
+	go_on();
 	print_resident();
 	for (i = 0; i < sizeof(p) / sizeof(p[0]); i++)
 		free(p[i]);
