@@ -274,7 +274,7 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 /* ---- decay ---- */
 
 /* Ticks that a span was left alone before its free pages go. */
-#define OLD 2u
+#define OLD 6u
 
 /* The thread that makes the tick waits: spans looked at and released in one. */
 #define MOST_LOOKS 4096u

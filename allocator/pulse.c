@@ -42,6 +42,12 @@
 #define FUTILE_TICKS 10
 #define FUTILE_MS 10000u
 
+/*
+ * Ticks between two looks for idle magazines, while nothing much is idle: what is
+ * drained too early comes back by page faults.
+ */
+#define IDLE_TICKS 4u
+
 /* Pages of metadata that wait for the next spans. */
 #define KEEP_META 16u
 
@@ -54,9 +60,11 @@ static _Atomic uint64_t next_tick;
 static atomic_size_t in_a_row;
 
 static atomic_int futile;
+static atomic_uint nticks;
 static _Atomic uint64_t not_before;
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define FETCH_ADD(x, n) atomic_fetch_add_explicit(&(x), n, memory_order_relaxed)
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
 
 static bool
@@ -152,7 +160,8 @@ pcm_pulse_tick(void)
 
 	pcm_limit_tick();
 	pcm_leftover_retry();
-	pcm_cache_drain_idle();
+	if (active || FETCH_ADD(nticks, 1) % IDLE_TICKS == 0)
+		pcm_cache_drain_idle();
 	pcm_depot_decay();
 	pcm_capacity_tick();
 	given = pcm_central_decay();

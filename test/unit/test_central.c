@@ -311,7 +311,7 @@ static size_t ticks(void)
 	size_t done = 0;
 	int i;
 
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 10; i++)
 		done += pcm_central_decay();
 	return done;
 }
