@@ -13,13 +13,32 @@
 #include "size_class.h"
 
 /*
- * An empty magazine filled from the spans; the lowest address on top, so that
- * pages are touched in order. Deleted if there is no memory.
+ * Blocks that lie in one cache line come out of the magazine far from each other: two
+ * threads that were on this CPU one after the other, and then go to different ones,
+ * keep what they got here for as long as they free and allocate in turns, and each
+ * write to it would take the line away from the other.
+ */
+#define LINE 64u
+
+static void
+put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
+{
+	unsigned lane, i, nlanes = (LINE + size - 1) / size;
+
+	for (lane = nlanes < n ? nlanes : n; lane-- > 0;)
+		for (i = lane + (n - 1 - lane) / nlanes * nlanes + nlanes;
+		     i > lane; i -= nlanes)
+			pcm_mag_push(mag, objs[i - nlanes]);
+}
+
+/*
+ * An empty magazine filled from the spans; low addresses on top, so that pages are
+ * touched in order. Deleted if there is no memory.
  */
 static void **
 fill(unsigned class, void **mag)
 {
-	unsigned i, n, nslots = pcm_capacity(class);
+	unsigned n, nslots = pcm_capacity(class);
 	void *objs[PCM_MAG_NSLOTS_MAX];
 
 	n = pcm_central_fill(class, objs, nslots);
@@ -28,8 +47,7 @@ fill(unsigned class, void **mag)
 		return PCM_MAG_NONE;
 	}
 	mag = pcm_mag_resize(mag, nslots);
-	for (i = n; i-- > 0;)
-		pcm_mag_push(&mag, objs[i]);
+	put_in_order(&mag, objs, n, pcm_size_class[class].size);
 	return mag;
 }
 
@@ -84,7 +102,8 @@ pcm_cache_alloc(unsigned class, bool *zeroed)
 
 	if (PCM_UNLIKELY(pcm_capacity(class) == 0)) {
 		pcm_capacity_miss(class);
-		return alloc_direct(class, zeroed);
+		if (pcm_capacity(class) == 0)
+			return alloc_direct(class, zeroed);
 	}
 	if (pcm_percpu_pop(class, &obj))
 		return obj;

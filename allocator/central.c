@@ -385,15 +385,21 @@ pcm_central_decay(void)
 	return done;
 }
 
+/* Others may go on touching spans: no more are settled than there were. */
 size_t
 pcm_central_trim(void)
 {
-	struct budget budget = { 0, UINT_MAX, UINT_MAX };
+	struct pcm_central_stats stats;
 	size_t done = 0;
 	unsigned c;
 
-	for (c = 1; c < PCM_NCLASSES; c++)
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		struct budget budget = { 0, UINT_MAX, 0 };
+
+		pcm_central_stats_get(c, &stats);
+		budget.nreleases = (unsigned)stats.nspans;
 		done += decay_class(c, &budget);
+	}
 	return done;
 }
 

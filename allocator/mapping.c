@@ -151,28 +151,29 @@ give_back(struct pcm_span *span)
  * Moves the pages, and sees to it that the new place has a pagemap leaf: after
  * they have moved, nothing may fail any more, so a leaf is at hand before. The
  * old entry goes first: as soon as the pages have moved, somebody else may map
- * the old address and enter it.
+ * the old address and enter it. What is kept has no entry, and perhaps no leaf.
  */
 static bool
 move(struct pcm_span *span, size_t nbytes)
 {
 	struct pcm_pagemap_leaf *spare = pcm_pagemap_leaf_new();
-	bool again;
+	bool again, is_block = span->kind == PCM_SPAN_MAPPING;
 	char *p;
 
 	if (spare == NULL)
 		return false;
-	pcm_pagemap_set_span(span->start, 1, NULL);
+	if (is_block)
+		pcm_pagemap_set_span(span->start, 1, NULL);
 	do
 		p = pcm_sys_move(span->start, span->nbytes, nbytes, &again);
 	while (p == NULL && again && pcm_reclaim());
 	if (p != NULL)
 		span->start = p;
 	pcm_pagemap_use_leaf(span->start, spare);
-	pcm_pagemap_set_span(span->start, 1, span);
+	if (is_block)
+		pcm_pagemap_set_span(span->start, 1, span);
 	return p != NULL;
 }
-
 /* By the kernel; in place if it can. False: nothing has changed. */
 static bool
 grow(struct pcm_span *span, size_t nbytes)

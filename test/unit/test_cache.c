@@ -125,6 +125,36 @@ START_TEST(ascending)
 }
 END_TEST
 
+static int by_address(const void *a, const void *b)
+{
+	char *x = *(char *const *)a, *y = *(char *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* All of a fill, each once, and no two in a row of one cache line. */
+START_TEST(tiny_ones_apart)
+{
+	unsigned int i, n, size;
+
+	class = pcm_size_class_of(8 << _i);
+	size = pcm_size_class[class].size;
+	pcm_cache_drain();
+	pcm_cache_free(class, pcm_cache_alloc(class, NULL));
+	pcm_cache_drain();
+	n = pcm_capacity(class);
+	for (i = 0; i < n; i++)
+		objs[i] = pcm_cache_alloc(class, NULL);
+	for (i = 1; i < n / 2; i++)
+		must((uintptr_t)objs[i] / 64 != (uintptr_t)objs[i - 1] / 64);
+	qsort(objs, n, sizeof(objs[0]), by_address);
+	for (i = 1; i < n; i++)
+		must((size_t)((char *)objs[i] - (char *)objs[i - 1]) >= size);
+	for (i = 0; i < n; i++)
+		pcm_cache_free(class, objs[i]);
+}
+END_TEST
+
 /*
  * After a visit to the depot or the spans, whatever the order of operations, at
  * least a magazine's worth of them passes before the next, of the size that they
@@ -251,6 +281,7 @@ int main(void)
 	tcase_add_test(tests, slow_start);
 	tcase_add_test(tests, then_in_magazines);
 	tcase_add_test(tests, ascending);
+	tcase_add_loop_test(tests, tiny_ones_apart, 0, 3);
 	tcase_add_test(tests, hysteresis);
 	tcase_add_test(tests, freed_elsewhere);
 	tcase_add_test(tests, threads);

@@ -205,6 +205,27 @@ START_TEST(grown_from_cache)
 }
 END_TEST
 
+/* What is kept in a GiB of which the pagemap knows nothing is grown, too. */
+START_TEST(grown_beyond_the_pagemap)
+{
+	size_t gib = (size_t)1 << 30;
+	char *p, *q;
+
+	start();
+	p = pcm_mapping_alloc(gib + (64 << 20), gib, NULL);
+	must(p != NULL);
+	must(pcm_mapping_resize(span_of(p), gib + (8 << 20)) == p);
+	must(stats().cached == 56 << 20);
+	/* So much that it is not kept; then there is plenty. */
+	must(pcm_mapping_resize(span_of(p), gib / 4) == p);
+	must(stats().cached == 56 << 20);
+	q = allocate(60 << 20, NULL);
+	must(stats().ncached == 0);
+	memset(q, 1, 60 << 20);
+	pcm_mapping_free(span_of(q));
+}
+END_TEST
+
 /* A kept block is aligned as asked, or another one is made. */
 START_TEST(reused_if_aligned)
 {
@@ -474,6 +495,7 @@ int main(void)
 	tcase_add_test(tests, neighbours_merge);
 	tcase_add_test(tests, grows_into_kept);
 	tcase_add_test(tests, grown_from_cache);
+	tcase_add_test(tests, grown_beyond_the_pagemap);
 	tcase_add_test(tests, reused_if_aligned);
 	tcase_add_test(tests, bounded_count);
 	tcase_add_test(tests, bounded_bytes);
