@@ -33,6 +33,8 @@ library=/pcm/libpcmalloc.so
 limit=240 patience=
 if [ "$translated" = 1 ]; then
 	limit=900 patience=/pcm/vm_patience.so
+	PCM_STRESS_CHILD=150 # seconds until a forked child counts as hung
+	export PCM_STRESS_CHILD
 fi
 ncpus=$(grep -c ^processor /proc/cpuinfo)
 last=$((ncpus - 1))
