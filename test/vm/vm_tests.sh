@@ -82,7 +82,7 @@ run() {
 	status=$?
 	took=$(($(cut -d. -f1 /proc/uptime) - began))
 	judge $status "$want"
-	detail=$(grep -v '^pcmalloc: ' /tmp/out | tail -n 1)
+	detail=$(grep -vE '^(pcmalloc|seed): ' /tmp/out | tail -n 1)
 	if [ $result = failed ]; then
 		grep -v '^pcmalloc: class' /tmp/out | tail -n 25
 		echo "status $status"
