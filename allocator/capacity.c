@@ -62,19 +62,18 @@ bytes(unsigned class, unsigned nslots)
 	return (size_t)PCM_NWORDS * nslots * pcm_size_class[class].size;
 }
 
-/* False: somebody else has changed it. */
-static bool
+/* Unless somebody else has changed it. */
+static void
 change(unsigned class, unsigned from, unsigned to)
 {
 	unsigned char expected = (unsigned char)from;
 
-	if (!atomic_compare_exchange_strong_explicit(
+	if (atomic_compare_exchange_strong_explicit(
 		    &pcm_capacity_now[class], &expected, (unsigned char)to,
 		    memory_order_relaxed, memory_order_relaxed))
-		return false;
-	atomic_fetch_add_explicit(&total, bytes(class, to) - bytes(class, from),
-				  memory_order_relaxed);
-	return true;
+		atomic_fetch_add_explicit(&total,
+					  bytes(class, to) - bytes(class, from),
+					  memory_order_relaxed);
 }
 
 /* What it begins with, and is not halved below. */

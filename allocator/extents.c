@@ -192,13 +192,7 @@ pcm_extents_take_oldest(struct pcm_extents *set, size_t most,
 bool
 pcm_extents_contain(const struct pcm_extents *set, const void *p)
 {
-	const struct pcm_span *s;
-	const char *at = p;
-
-	for (s = set->list.first; s != NULL; s = s->next)
-		if (at >= s->start && at < s->start + s->nbytes)
-			return true;
-	return false;
+	return pcm_span_list_contains(&set->list, p);
 }
 
 size_t

@@ -106,8 +106,8 @@ release_some(size_t nbytes)
 	return span == NULL ? 0 : unmap(span);
 }
 
-static size_t
-release(size_t nbytes)
+size_t
+pcm_mapping_cache_release(size_t nbytes)
 {
 	size_t done = 0;
 
@@ -142,7 +142,7 @@ give_back(struct pcm_span *span)
 		return;
 	}
 	keep(span);
-	(void)release(over(max));
+	(void)pcm_mapping_cache_release(over(max));
 	kept = pcm_mapping_cached();
 	pcm_pulse_freed(kept, kept, 0);
 }
@@ -277,7 +277,7 @@ from_kept(size_t nbytes, size_t align)
 		return span;
 	/* It cannot be grown: as much goes as will come instead. */
 	keep(span);
-	(void)release(nbytes);
+	(void)pcm_mapping_cache_release(nbytes);
 	return NULL;
 }
 
@@ -366,12 +366,6 @@ pcm_mapping_resize(struct pcm_span *span, size_t nbytes)
 	return done ? span->start : NULL;
 }
 
-size_t
-pcm_mapping_cache_release(size_t nbytes)
-{
-	return release(nbytes);
-}
-
 /* What nobody has asked for in a second goes; the longest kept first. */
 size_t
 pcm_mapping_decay(void)
@@ -385,7 +379,7 @@ pcm_mapping_decay(void)
 		maps.window_end = now + KEPT_AGE_MS;
 	}
 	pcm_unlock(&maps.lock);
-	return idle == 0 ? 0 : release(idle);
+	return idle == 0 ? 0 : pcm_mapping_cache_release(idle);
 }
 
 size_t
@@ -414,16 +408,13 @@ pcm_mapping_was_freed(const void *p)
 bool
 pcm_mapping_contains(const void *p)
 {
-	const struct pcm_span *s;
-	const char *at = p;
+	bool found;
 
 	if (!pcm_trylock(&maps.lock))
 		return false;
-	for (s = maps.in_use.first; s != NULL; s = s->next)
-		if (at >= s->start && at < s->start + s->nbytes)
-			break;
+	found = pcm_span_list_contains(&maps.in_use, p);
 	pcm_unlock(&maps.lock);
-	return s != NULL;
+	return found;
 }
 
 void

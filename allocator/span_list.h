@@ -45,4 +45,17 @@ pcm_span_list_add(struct pcm_span_list *list, struct pcm_span *span)
 	list->nbytes += span->nbytes;
 }
 
+/* Does p lie in one of them? */
+static inline bool
+pcm_span_list_contains(const struct pcm_span_list *list, const void *p)
+{
+	const struct pcm_span *s;
+	const char *at = p;
+
+	for (s = list->first; s != NULL; s = s->next)
+		if (at >= s->start && at < s->start + s->nbytes)
+			return true;
+	return false;
+}
+
 #endif
