@@ -92,31 +92,29 @@ void
 pcm_block_free(void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
-	struct pcm_span *span;
 
-	if (class != 0) {
-		if (handed_over(class))
-			pcm_central_flush(class, &p, 1);
-		else
-			pcm_cache_free(class, p);
-		return;
-	}
-	span = span_of_block("free", p);
-	if (span->kind == PCM_SPAN_EMERGENCY)
-		pcm_emergency_free(span);
+	if (class == 0)
+		pcm_large_free(span_of_block("free", p));
+	else if (handed_over(class))
+		pcm_central_flush(class, &p, 1);
 	else
-		pcm_large_free(span);
+		pcm_cache_free(class, p);
 }
 
 void
 pcm_block_release(void *p)
 {
-	unsigned class = pcm_pagemap_class(p);
-
 	if (p == NULL)
 		return;
-	if (class == 0)
-		(void)span_of_block("free", p); /* diagnosed outside of locks */
+	if (pcm_pagemap_class(p) == 0) {
+		/* Misuse is diagnosed outside of locks. */
+		struct pcm_span *span = span_of_block("free", p);
+
+		if (span->kind == PCM_SPAN_EMERGENCY) {
+			pcm_emergency_free(span);
+			return;
+		}
+	}
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);
 		return;

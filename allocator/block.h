@@ -91,7 +91,10 @@ void *pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed);
  */
 void pcm_block_release(void *p);
 
-/* Frees a block; called within the slow path (pcm_slow_enter()). */
+/*
+ * Frees a block, but not one of kind EMERGENCY; called within the slow path
+ * (pcm_slow_enter()).
+ */
 void pcm_block_free(void *p);
 
 /*

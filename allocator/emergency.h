@@ -23,6 +23,12 @@ void *pcm_emergency_alloc(size_t nbytes, size_t align);
 /* Frees a block of kind EMERGENCY; from any context. */
 void pcm_emergency_free(struct pcm_span *span);
 
+/* Unmaps what waits for the next handler; from any context. Returns bytes. */
+size_t pcm_emergency_release(void);
+
+/* A tick: the same, if no handler has come by since the last one. */
+void pcm_emergency_decay(void);
+
 /* Leaves any other block for the next slow path to free. */
 void pcm_emergency_defer(void *p);
 

@@ -13,6 +13,7 @@
 #include "cache.h"
 #include "central.h"
 #include "cgroup.h"
+#include "emergency.h"
 #include "leftover.h"
 #include "mapping.h"
 #include "meta.h"
@@ -67,6 +68,7 @@ give_back_all(void)
 	pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_release(SIZE_MAX);
 	pcm_meta_release(0);
+	pcm_emergency_release();
 	pcm_leftover_retry();
 }
 

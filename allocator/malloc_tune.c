@@ -14,6 +14,7 @@
 
 #include "cache.h"
 #include "central.h"
+#include "emergency.h"
 #include "glibc_malloc.h"
 #include "leftover.h"
 #include "mapping.h"
@@ -70,6 +71,7 @@ malloc_trim(size_t pad)
 	if (heap.free_warm > pad)
 		done += pcm_page_heap_release(heap.free_warm - pad);
 	done += pcm_meta_release(0);
+	done += pcm_emergency_release();
 	pcm_slow_leave();
 	return done > 0;
 }

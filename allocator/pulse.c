@@ -14,6 +14,7 @@
 #include "central.h"
 #include "conf.h"
 #include "depot.h"
+#include "emergency.h"
 #include "leftover.h"
 #include "limit.h"
 #include "mapping.h"
@@ -160,6 +161,7 @@ pcm_pulse_tick(void)
 
 	pcm_limit_tick();
 	pcm_leftover_retry();
+	pcm_emergency_decay();
 	if (active || FETCH_ADD(nticks, 1) % IDLE_TICKS == 0)
 		pcm_cache_drain_idle();
 	pcm_depot_decay();

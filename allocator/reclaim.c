@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "emergency.h"
 #include "leftover.h"
 #include "mapping.h"
 #include "page_heap.h"
@@ -15,5 +16,6 @@ pcm_reclaim(void)
 	size_t nbytes = pcm_mapping_cache_release(SIZE_MAX);
 
 	nbytes += pcm_page_heap_unmap(0);
+	nbytes += pcm_emergency_release();
 	return nbytes + pcm_leftover_retry() > 0;
 }

@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "block.h"
 #include "central.h"
@@ -151,10 +152,9 @@ START_TEST(interrupted)
 	must(p != NULL && is_emergency(p));
 	free_all();
 	free(p);
-	must(is_emergency(p)); /* waits for the slow path to come back */
+	must(pcm_pagemap_span(p) == NULL);
 	resume();
 	free(malloc(300000)); /* a slow path */
-	must(pcm_pagemap_span(p) == NULL);
 	must(pcm_emergency_deferred() == NULL);
 }
 END_TEST
@@ -258,7 +258,6 @@ START_TEST(own_mapping)
 		must((uintptr_t)p % align == 0 && (uintptr_t)p % 16 == 0);
 		span = pcm_pagemap_span(p);
 		must(span->start == p && span->nbytes >= n);
-		must(all_bytes(p, span->nbytes, 0));
 		memset(p, 0x55, span->nbytes);
 		must(pcm_pagemap_class(p) == 0);
 		must(pcm_pagemap_span(p) == span);
@@ -266,6 +265,110 @@ START_TEST(own_mapping)
 		must(pcm_pagemap_span(p) == NULL);
 	}
 	pcm_central_fork_unlock();
+}
+END_TEST
+
+static bool is_mapped(void *p)
+{
+	unsigned char vec;
+	char *page = p;
+
+	page -= (uintptr_t)p % 4096;
+	return mincore(page, 1, &vec) == 0;
+}
+
+static void small_mappings(char **p, size_t n)
+{
+	size_t i;
+
+	pcm_central_fork_lock();
+	for (i = 0; i < n; i++) {
+		p[i] = pcm_emergency_alloc(1 + i, 16);
+		must(p[i] != NULL && is_emergency(p[i]));
+		fill(p[i], 1 + i, (unsigned int)i);
+	}
+	pcm_central_fork_unlock();
+}
+
+/* Small mappings wait for the next handler, until a tick finds none came by. */
+START_TEST(parked)
+{
+	char *p[100], *again[10];
+	size_t i, nmapped;
+
+	pcm_emergency_decay();
+	pcm_emergency_release();
+	small_mappings(p, 10);
+	for (i = 0; i < 10; i++)
+		free(p[i]);
+	small_mappings(again, 10);
+	for (i = 0; i < 10; i++)
+		must(again[i] == p[i] && filled(p[i], 1 + i, (unsigned int)i));
+	for (i = 0; i < 10; i++)
+		free(p[i]);
+	pcm_emergency_decay();
+	for (i = 0; i < 10; i++)
+		must(is_mapped(p[i]) && pcm_pagemap_span(p[i]) == NULL);
+	pcm_emergency_decay();
+	for (i = 0; i < 10; i++)
+		must(!is_mapped(p[i]));
+
+	small_mappings(p, 100);
+	for (i = 0, nmapped = 0; i < 100; i++) {
+		free(p[i]);
+		nmapped += is_mapped(p[i]);
+	}
+	must(nmapped >= 10 && nmapped < 50);
+	must(pcm_emergency_release() == nmapped * PCM_PAGE);
+	must(pcm_emergency_release() == 0);
+}
+END_TEST
+
+#define ROUNDS 20000
+#define NTAKERS 6
+
+static pthread_barrier_t barrier;
+
+/* Every mapping has one owner at a time. */
+static void *take_and_park(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg, i, k;
+	char *p[8];
+
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < ROUNDS; i++) {
+		for (k = 0; k < 8; k++) {
+			p[k] = pcm_emergency_alloc(500, 16);
+			must(p[k] != NULL && is_emergency(p[k]));
+			fill(p[k], 500, seed + k);
+		}
+		for (k = 0; k < 8; k++) {
+			must(filled(p[k], 500, seed + k));
+			free(p[k]);
+		}
+		if (i % 1000 == 0)
+			pcm_emergency_release();
+	}
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+START_TEST(parked_by_threads)
+{
+	pthread_t thread[NTAKERS];
+	uintptr_t i;
+
+	pthread_barrier_init(&barrier, NULL, NTAKERS + 1);
+	for (i = 0; i < NTAKERS; i++)
+		must(pthread_create(&thread[i], NULL, take_and_park,
+				    (void *)(i * 100)) == 0);
+	pcm_central_fork_lock(); /* so that nothing but mappings serves */
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	pcm_central_fork_unlock();
+	for (i = 0; i < NTAKERS; i++)
+		must(pthread_join(thread[i], NULL) == 0);
+	pthread_barrier_destroy(&barrier);
 }
 END_TEST
 
@@ -362,6 +465,8 @@ int main(void)
 	tcase_add_test(tests, from_a_span);
 	tcase_add_loop_test(tests, own_mapping, 0,
 			    sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_test(tests, parked);
+	tcase_add_test(tests, parked_by_threads);
 	tcase_add_test(tests, too_large);
 	tcase_add_test(tests, calloc_is_zero);
 	tcase_add_test(tests, deferred_by_threads);
