@@ -1,11 +1,12 @@
 /*
- * hugepage.c - runs of bits in 256.
+ * hugepage.c - runs of bits.
  */
 #include "hugepage.h"
 
 #include <string.h>
 
 #define N ((unsigned)PCM_HUGE_NPAGES)
+#define NLEVELS (PCM_HUGEPAGE_SHIFT - PCM_PAGE_SHIFT + 1)
 
 /* First i >= from whose bit in `bits` is `value`; N if there is none. */
 static unsigned
@@ -39,24 +40,55 @@ mask_in_word(struct pcm_run run, unsigned word)
 	return (~(uint64_t)0 >> (64 - (end - first))) << (first - low);
 }
 
-/* The lengths of the runs of zeros in `used`: their sum, and the greatest. */
-static void
-measure_free(const struct pcm_hugepage *huge, unsigned *nfree,
-	     unsigned *longest)
+/* to = a & (b >> k). Returns whether a bit is left. */
+static bool
+and_shifted(uint64_t *to, const uint64_t *a, const uint64_t *b, unsigned k)
 {
-	unsigned i = 0, end;
+	unsigned w, nwords = k / 64, nbits = k % 64;
+	uint64_t any = 0;
 
-	*nfree = *longest = 0;
-	for (;;) {
-		i = next_bit(huge->used, i, false);
-		if (i == N)
-			return;
-		end = next_bit(huge->used, i, true);
-		*nfree += end - i;
-		if (end - i > *longest)
-			*longest = end - i;
-		i = end;
+	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
+		unsigned from = w + nwords;
+		uint64_t word = 0;
+
+		if (from < PCM_HUGE_NWORDS)
+			word = b[from] >> nbits;
+		if (nbits > 0 && from + 1 < PCM_HUGE_NWORDS)
+			word |= b[from + 1] << (64 - nbits);
+		to[w] = a[w] & word;
+		any |= to[w];
 	}
+	return any != 0;
+}
+
+/*
+ * The longest run of zeros in `used`: level[k] has a bit wherever one of at least
+ * 2^k begins; from the highest one that is not empty the length is put together,
+ * power by power.
+ */
+static unsigned
+longest_free(const struct pcm_hugepage *huge)
+{
+	uint64_t level[NLEVELS][PCM_HUGE_NWORDS], longer[PCM_HUGE_NWORDS];
+	uint64_t begin[PCM_HUGE_NWORDS];
+	unsigned k = 0, w, length;
+
+	if (huge->nfree == 0)
+		return 0;
+	for (w = 0; w < PCM_HUGE_NWORDS; w++)
+		level[0][w] = ~huge->used[w];
+	while (k + 1 < NLEVELS &&
+	       and_shifted(level[k + 1], level[k], level[k], 1u << k))
+		k++;
+	length = 1u << k;
+	memcpy(begin, level[k], sizeof(begin));
+	while (k-- > 0) {
+		if (and_shifted(longer, begin, level[k], length)) {
+			memcpy(begin, longer, sizeof(begin));
+			length += 1u << k;
+		}
+	}
+	return length;
 }
 
 static unsigned
@@ -69,24 +101,13 @@ count_bits(const uint64_t *bits)
 	return n;
 }
 
-static void
-update(struct pcm_hugepage *huge)
-{
-	unsigned nfree, longest;
-
-	measure_free(huge, &nfree, &longest);
-	huge->nfree = (uint16_t)nfree;
-	huge->ncold = (uint16_t)count_bits(huge->cold);
-	huge->longest = (uint16_t)longest;
-}
-
 void
 pcm_hugepage_init(struct pcm_hugepage *huge, char *base)
 {
 	*huge = (struct pcm_hugepage){ .base = base };
 	memset(huge->cold, 0xff, sizeof(huge->cold));
 	memset(huge->zero, 0xff, sizeof(huge->zero));
-	update(huge);
+	huge->nfree = huge->ncold = huge->longest = (uint16_t)N;
 }
 
 /* The first aligned run of npages zeros in `busy`. */
@@ -143,26 +164,44 @@ pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run)
 unsigned
 pcm_hugepage_take(struct pcm_hugepage *huge, struct pcm_run run)
 {
-	unsigned w, ncold = 0;
+	unsigned w, last = (run.first + run.npages - 1) / 64, ncold = 0;
 
-	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
+	for (w = run.first / 64; w <= last; w++) {
 		uint64_t mask = mask_in_word(run, w);
 
-		ncold += (unsigned)__builtin_popcountll(huge->cold[w] & mask);
+		if (huge->cold[w] & mask)
+			ncold += (unsigned)__builtin_popcountll(huge->cold[w] &
+								mask);
 		huge->used[w] |= mask;
 		huge->cold[w] &= ~mask;
 		huge->zero[w] &= ~mask;
 	}
-	update(huge);
+	huge->nfree = (uint16_t)(huge->nfree - run.npages);
+	huge->ncold = (uint16_t)(huge->ncold - ncold);
+	huge->longest = (uint16_t)longest_free(huge);
 	return ncold;
+}
+
+/* The length of the run of free pages that page `at` lies in. */
+static unsigned
+length_around(const struct pcm_hugepage *huge, unsigned at)
+{
+	unsigned w = at / 64, first = 0;
+	uint64_t below = huge->used[w] & (((uint64_t)1 << (at % 64)) - 1);
+
+	while (below == 0 && w > 0)
+		below = huge->used[--w];
+	if (below != 0)
+		first = w * 64 + 64 - (unsigned)__builtin_clzll(below);
+	return next_bit(huge->used, at, true) - first;
 }
 
 void
 pcm_hugepage_give(struct pcm_hugepage *huge, struct pcm_run run, bool cold)
 {
-	unsigned w;
+	unsigned w, last = (run.first + run.npages - 1) / 64, length;
 
-	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
+	for (w = run.first / 64; w <= last; w++) {
 		uint64_t mask = mask_in_word(run, w);
 
 		huge->used[w] &= ~mask;
@@ -171,7 +210,12 @@ pcm_hugepage_give(struct pcm_hugepage *huge, struct pcm_run run, bool cold)
 			huge->zero[w] |= mask;
 		}
 	}
-	update(huge);
+	huge->nfree = (uint16_t)(huge->nfree + run.npages);
+	if (cold)
+		huge->ncold = (uint16_t)(huge->ncold + run.npages);
+	length = length_around(huge, run.first);
+	if (length > huge->longest)
+		huge->longest = (uint16_t)length;
 }
 
 void
@@ -203,10 +247,25 @@ pcm_hugepage_next_warm(const struct pcm_hugepage *huge, unsigned from,
 	return true;
 }
 
+/* The same as longest_free(), counted run by run. */
+static unsigned
+longest_by_runs(const struct pcm_hugepage *huge)
+{
+	unsigned first, end, longest = 0;
+
+	for (first = 0; first < N; first = end) {
+		first = next_bit(huge->used, first, false);
+		end = next_bit(huge->used, first, true);
+		if (end - first > longest)
+			longest = end - first;
+	}
+	return longest;
+}
+
 const char *
 pcm_hugepage_check(const struct pcm_hugepage *huge)
 {
-	unsigned w, nfree, longest;
+	unsigned w;
 
 	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
 		if (huge->zero[w] & huge->used[w])
@@ -214,12 +273,11 @@ pcm_hugepage_check(const struct pcm_hugepage *huge)
 		if (huge->cold[w] & ~huge->zero[w])
 			return "cold & ~zero = 0";
 	}
-	measure_free(huge, &nfree, &longest);
-	if (huge->nfree != nfree)
+	if (huge->nfree != N - count_bits(huge->used))
 		return "nfree = 256 - popcount(used)";
 	if (huge->ncold != count_bits(huge->cold))
 		return "ncold = popcount(cold)";
-	if (huge->longest != longest)
+	if (huge->longest != longest_by_runs(huge))
 		return "longest = longest run of zeros in used";
 	if (huge->broken && huge->backed)
 		return "broken => not backed";
