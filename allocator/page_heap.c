@@ -158,7 +158,7 @@ pcm_page_heap_free(char *p, size_t npages)
 	pcm_page_heap_give_locked(huge, run_of(huge, p, npages), false);
 	too_many = heap.nkind[PCM_HUGE_WHOLE] > LIMITED_KEEP;
 	warm = pcm_page_heap_warm_locked();
-	lately = heap.low_warm;
+	lately = pcm_page_heap_idle_locked();
 	used = pcm_page_heap_used_locked();
 	pcm_unlock(&heap.lock);
 	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, lately << PCM_PAGE_SHIFT,
@@ -213,6 +213,7 @@ pcm_page_heap_stats_get(struct pcm_page_heap_stats *stats)
 	stats->used = pcm_page_heap_used_locked() << PCM_PAGE_SHIFT;
 	stats->free_warm = pcm_page_heap_warm_locked() << PCM_PAGE_SHIFT;
 	stats->free_cold = heap.npages_cold << PCM_PAGE_SHIFT;
+	stats->free_idle = pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT;
 	stats->nhuge_free = heap.nkind[PCM_HUGE_WHOLE];
 	stats->nhuge_partial = heap.nkind[PCM_HUGE_PARTIAL];
 	stats->nhuge_broken = heap.nkind[PCM_HUGE_BROKEN];

@@ -58,6 +58,7 @@ struct pcm_page_heap {
 	size_t npages_free, npages_cold, npages_extra;
 	size_t nbacked, nadvised;
 	size_t low_warm;   /* least free warm pages since the last decay */
+	size_t low_before; /* and between the last two */
 	uint32_t releases; /* calls of pcm_page_heap_release() */
 	uint32_t ticks;
 };
@@ -68,6 +69,16 @@ static inline size_t
 pcm_page_heap_warm_locked(void)
 {
 	return pcm_page_heap.npages_free - pcm_page_heap.npages_cold;
+}
+
+/* Warm pages that nobody has needed since the decay before the last one, at least. */
+static inline size_t
+pcm_page_heap_idle_locked(void)
+{
+	const struct pcm_page_heap *heap = &pcm_page_heap;
+
+	return heap->low_warm < heap->low_before ? heap->low_warm :
+						   heap->low_before;
 }
 
 static inline size_t

@@ -227,8 +227,9 @@ pcm_page_heap_unmap(size_t keep)
 }
 
 /*
- * What was free and warm all the time since the last call was not needed: half
- * of it goes, and the rest with later calls. Not less than DECAY_MIN, not more
+ * What was free and warm all the time since the last call but one was not needed (one
+ * interval is not enough: what a program is about to ask for again would go, and come
+ * back by page faults): half of it goes, and the rest with later calls. Not less than DECAY_MIN, not more
  * than DECAY_MAX: the thread that makes the tick waits some 0.1 ms a MiB.
  */
 #define DECAY_MIN ((size_t)4 << 20)
@@ -265,7 +266,8 @@ pcm_page_heap_decay(void)
 	size_t nbytes, done = 0, more;
 
 	pcm_lock(&heap.lock);
-	nbytes = decay_bytes(heap.low_warm << PCM_PAGE_SHIFT);
+	nbytes = decay_bytes(pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT);
+	heap.low_before = heap.low_warm;
 	heap.low_warm = pcm_page_heap_warm_locked();
 	if (nbytes > 0) {
 		heap.releases++;

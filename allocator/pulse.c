@@ -26,7 +26,7 @@
 
 /*
  * Much is idle: more than this and this part of what is used. What comes and goes
- * within a tick is not idle, unless it is so much that nobody may come by again.
+ * within two ticks is not idle, unless it is so much that nobody may come by again.
  */
 #define IDLE_MIN ((size_t)4 << 20)
 #define IDLE_DIVISOR 8u
@@ -157,6 +157,7 @@ void
 pcm_pulse_tick(void)
 {
 	bool active = pcm_pulse_active();
+	struct pcm_page_heap_stats before;
 	size_t given;
 
 	pcm_limit_tick();
@@ -166,20 +167,17 @@ pcm_pulse_tick(void)
 		pcm_cache_drain_idle();
 	pcm_depot_decay();
 	pcm_capacity_tick();
+	pcm_page_heap_stats_get(&before);
 	given = pcm_central_decay();
 	given += pcm_mapping_decay();
 	given += pcm_page_heap_decay();
 	pcm_meta_release(KEEP_META);
 	pcm_thp_tick();
 	check();
-	if (active) {
-		struct pcm_page_heap_stats heap;
-
-		pcm_page_heap_stats_get(&heap);
-		count_down(much(heap.free_warm + pcm_mapping_cached(),
-				heap.used),
+	if (active)
+		count_down(much(before.free_idle + pcm_mapping_cached(),
+				before.used),
 			   given > 0);
-	}
 }
 
 void
