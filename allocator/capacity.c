@@ -37,7 +37,7 @@
 
 /* What all magazines may hold. */
 #define ROOM_MIN ((size_t)1 << 20)
-#define ROOM_DIVISOR 16u
+#define ROOM_DIVISOR 64u
 
 atomic_uchar pcm_capacity_now[PCM_NCLASSES];
 

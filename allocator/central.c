@@ -271,6 +271,59 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	give_back(empty);
 }
 
+/* ---- sifting ---- */
+
+/* Much is free in a class's spans: this many bytes, and this part of all blocks. */
+#define SIFT_BYTES ((size_t)512 << 10)
+#define SIFT_DIVISOR 4u
+
+/* nfree of nall blocks are free in the mean; without a span, p was freed before. */
+static bool
+is_sparse(const struct pcm_span *span, size_t nfree, size_t nall)
+{
+	return span == NULL || span->nfree * nall > nfree * span->nobjs;
+}
+
+static unsigned
+sift_locked(struct central *central, unsigned class, void **objs, unsigned n,
+	    struct pcm_span **empty, enum pcm_span_fault *fault)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t nall = central->nspans * sc->nobjs;
+	size_t nfree = nall - central->nout;
+	unsigned i, kept = 0;
+
+	if (nfree * sc->size < SIFT_BYTES || nfree < nall / SIFT_DIVISOR)
+		return n;
+	for (i = 0; i < n; i++) {
+		struct pcm_span *span = span_of(class, objs[i]);
+
+		if (!is_sparse(span, nfree, nall))
+			objs[kept++] = objs[i];
+		else if (put_locked(central, class, objs + i, 1, empty,
+				    fault) == 0)
+			return i; /* the one at fault */
+	}
+	return kept;
+}
+
+unsigned
+pcm_central_sift(unsigned class, void **objs, unsigned n)
+{
+	struct central *central = &centrals[class];
+	enum pcm_span_fault fault = PCM_SPAN_OK;
+	struct pcm_span *empty = NULL;
+	unsigned kept;
+
+	pcm_lock(&central->lock);
+	kept = sift_locked(central, class, objs, n, &empty, &fault);
+	pcm_unlock(&central->lock);
+	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
+		report(objs[kept], fault);
+	give_back(empty);
+	return kept;
+}
+
 /* ---- decay ---- */
 
 /* Ticks that a span was left alone before its free pages go. */

@@ -28,12 +28,21 @@ unsigned pcm_central_fill(unsigned class, void **objs, unsigned n);
  */
 void *pcm_central_take(unsigned class, bool *zeroed);
 
-
 /*
  * pcm_central_flush() - n blocks of `class` are free. Aborts the program, with
  * a diagnostic, for a pointer that is no block or is free already.
  */
 void pcm_central_flush(unsigned class, void **objs, unsigned n);
+
+/*
+ * pcm_central_sift() - n blocks of `class` are about to be cached for longer. If its
+ * spans have much free, the blocks of those that have more than the mean are flushed:
+ * handed out again they would keep a span alive that could become empty.
+ *
+ * Returns how many are left, the first ones of objs in the order they had. Aborts as
+ * pcm_central_flush() does.
+ */
+unsigned pcm_central_sift(unsigned class, void **objs, unsigned n);
 
 /*
  * pcm_central_try_take() - one block, without waiting for a lock and without

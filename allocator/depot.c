@@ -22,7 +22,7 @@
  * in the CPU's caches.
  */
 #define MAX_BYTES ((size_t)128 << 10)
-#define MIN_FULL 2u
+#define MIN_FULL 1u
 #define MAX_EMPTY 4u
 
 struct stack {
@@ -86,7 +86,7 @@ pop(struct stack *stack)
  * bounded by a part of the heap. Relaxed; a sum in passing will do.
  */
 #define ALL_MIN ((size_t)1 << 20)
-#define ALL_DIVISOR 16u
+#define ALL_DIVISOR 256u
 
 static atomic_size_t in_all;
 
@@ -152,6 +152,16 @@ pcm_depot_flush(unsigned class, void **mag)
 	return objs;
 }
 
+/* See pcm_central_sift(). The magazine may be empty afterwards. */
+static void **
+sift(unsigned class, void **mag)
+{
+	unsigned n = pcm_mag_count(mag);
+	void **objs = mag - n;
+
+	return objs + pcm_central_sift(class, objs, n);
+}
+
 void **
 pcm_depot_get_full(unsigned class, void **empty)
 {
@@ -178,9 +188,13 @@ pcm_depot_get_empty(unsigned class, void **full)
 	struct depot *depot = &depots[class];
 	void **mag = PCM_MAG_NONE;
 
-	if (full != PCM_MAG_NONE)
+	if (full != PCM_MAG_NONE) {
 		pcm_pulse_cached(pcm_mag_count(full) *
 				 (size_t)pcm_size_class[class].size, true);
+		full = sift(class, full);
+		if (pcm_mag_empty(full))
+			return pcm_mag_resize(full, pcm_capacity(class));
+	}
 	pcm_lock(&depot->lock);
 	if (full == PCM_MAG_NONE || push_full_locked(depot, class, full)) {
 		full = PCM_MAG_NONE;
@@ -200,6 +214,8 @@ pcm_depot_put(unsigned class, void **mag)
 	struct depot *depot = &depots[class];
 	bool kept = true;
 
+	if (!pcm_mag_empty(mag))
+		mag = sift(class, mag);
 	pcm_lock(&depot->lock);
 	if (!pcm_mag_empty(mag))
 		kept = push_full_locked(depot, class, mag);

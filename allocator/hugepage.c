@@ -274,7 +274,7 @@ pcm_hugepage_check(const struct pcm_hugepage *huge)
 			return "cold & ~zero = 0";
 	}
 	if (huge->nfree != N - count_bits(huge->used))
-		return "nfree = 256 - popcount(used)";
+		return "nfree = 512 - popcount(used)";
 	if (huge->ncold != count_bits(huge->cold))
 		return "ncold = popcount(cold)";
 	if (huge->longest != longest_by_runs(huge))
@@ -282,6 +282,6 @@ pcm_hugepage_check(const struct pcm_hugepage *huge)
 	if (huge->broken && huge->backed)
 		return "broken => not backed";
 	if (huge->broken && huge->ncold == N)
-		return "broken => ncold < 256";
+		return "broken => ncold < 512";
 	return NULL;
 }

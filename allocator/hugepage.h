@@ -1,5 +1,5 @@
 /*
- * hugepage.h - one hugepage of the page heap: which of its 256 pages are in
+ * hugepage.h - one hugepage of the page heap: which of its 512 pages are in
  * use, and which of the free ones have memory behind them.
  *
  *	used	bit i: page i is handed out
@@ -7,7 +7,7 @@
  *	zero	bit i: page i is free and reads as zero
  *
  *	zero & used = 0		cold & ~zero = 0
- *	nfree = 256 - popcount(used)	ncold = popcount(cold)
+ *	nfree = 512 - popcount(used)	ncold = popcount(cold)
  *	longest = length of the longest run of zeros in used
  *
  * A hugepage is *whole* while all its pages are free. It is *broken* once part
@@ -16,7 +16,7 @@
  * ones. That ends when nothing is behind it any more, or with a collapse
  * (thp.c).
  *
- *	broken => not backed		broken => ncold < 256
+ *	broken => not backed		broken => ncold < 512
  *
  * Plain bit arithmetic; the caller (page_heap.c) holds the lock.
  */

@@ -11,7 +11,7 @@
 
 #include "sys.h"
 
-#define PCM_PAGE_SHIFT 13
+#define PCM_PAGE_SHIFT 12
 #define PCM_PAGE ((size_t)1 << PCM_PAGE_SHIFT)
 
 /* Logical pages of a hugepage. */

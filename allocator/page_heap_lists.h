@@ -6,9 +6,9 @@
  *				BROKEN	not whole, and broken (hugepage.h)
  *				PARTIAL	the others, full ones too
  *
- *	set[INTACT].list[k] = PARTIAL ones with longest = k, 1 <= k < 256
- *	set[INTACT].list[256] = WHOLE ones
- *	set[BROKEN].list[k] = BROKEN ones with longest = k, 1 <= k < 256
+ *	set[INTACT].list[k] = PARTIAL ones with longest = k, 1 <= k < 512
+ *	set[INTACT].list[512] = WHOLE ones
+ *	set[BROKEN].list[k] = BROKEN ones with longest = k, 1 <= k < 512
  *	nonempty of a set: bit k set iff its list[k] is not empty
  *	on each list those whose free pages are all cold stand behind the others
  *	hugepages with longest = 0 are on no list; `all` has every one

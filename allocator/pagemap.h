@@ -4,8 +4,8 @@
  * Two levels: a root entry per GiB of the 47-bit user address space, and a leaf
  * for each GiB in use. Leaves are mapped when first needed and never go away.
  *
- *	root[address >> 30]  ->  leaf	.class[(address >> 13) % 2^17]
- *					.span [(address >> 13) % 2^17]
+ *	root[address >> 30]  ->  leaf	.class[(address >> 12) % 2^18]
+ *					.span [(address >> 12) % 2^18]
  *					.huge [(address >> 21) % 512]
  *
  * A root entry is a distance in bytes from an all-zero leaf, so that entry 0,

@@ -12,6 +12,7 @@
 #include "percpu.h"
 #include "size_class.h"
 #include "slow.h"
+#include "span.h"
 #include "storm.h"
 
 #define MANY 20000
@@ -111,7 +112,7 @@ START_TEST(then_in_magazines)
 }
 END_TEST
 
-/* A fill hands out ascending addresses. */
+/* A fill hands out ascending addresses, a span's blocks one after the other. */
 START_TEST(ascending)
 {
 	unsigned int i;
@@ -121,7 +122,8 @@ START_TEST(ascending)
 		objs[i] = pcm_cache_alloc(class, NULL);
 	for (i = 1; i < pcm_capacity(class); i++)
 		must((char *)objs[i] - (char *)objs[i - 1] ==
-		     (ptrdiff_t)pcm_size_class[class].size);
+			     (ptrdiff_t)pcm_size_class[class].size ||
+		     objs[i] == pcm_pagemap_span(objs[i])->start);
 }
 END_TEST
 

@@ -316,6 +316,61 @@ static size_t ticks(void)
 	return done;
 }
 
+/* Every block of SPANS spans; the class. */
+#define SPANS 400
+#define SPARSE 2 /* blocks that a sparse span has out */
+
+static unsigned int fill_spans(void)
+{
+	unsigned int c = unused_class(8);
+
+	must(pcm_size_class[c].nobjs * SPANS <= NOBJS_MAX);
+	get_objects(c, objs, pcm_size_class[c].nobjs * SPANS);
+	must(stats_of(c).nspans == SPANS);
+	return c;
+}
+
+/* What lies in sparse spans goes back, if much is free; the rest keeps its order. */
+START_TEST(sift)
+{
+	unsigned int c = fill_spans(), n = pcm_size_class[c].nobjs, i;
+	void *mag[20], *dense[10];
+
+	for (i = 0; i < 20; i++)
+		mag[i] = objs[i * n];
+	must(pcm_central_sift(c, mag, 20) == 20); /* all are full */
+	for (i = 0; i < 20; i++)
+		must(mag[i] == objs[i * n]);
+	/* Every other one of all spans becomes sparse. */
+	for (i = 0; i < SPANS; i += 2)
+		pcm_central_flush(c, objs + i * n + SPARSE, n - SPARSE);
+	for (i = 0; i < 10; i++)
+		dense[i] = mag[2 * i + 1];
+	must(stats_of(c).nout == SPANS / 2 * (n + SPARSE));
+	must(pcm_central_sift(c, mag, 20) == 10);
+	must(memcmp(mag, dense, sizeof(dense)) == 0);
+	must(stats_of(c).nout == SPANS / 2 * (n + SPARSE) - 10);
+	/* Spans whose last block comes that way are given back. */
+	for (i = 0; i < 10; i++)
+		mag[i] = objs[2 * i * n + 1];
+	must(pcm_central_sift(c, mag, 10) == 0);
+	must(stats_of(c).nspans == SPANS - 10);
+}
+END_TEST
+
+/* Few bytes are not worth it, however sparse the spans are. */
+START_TEST(sift_little)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
+	void *mag[1];
+
+	get_objects(c, objs, 2 * n);
+	pcm_central_flush(c, objs + 1, n - 1);
+	mag[0] = objs[0];
+	must(pcm_central_sift(c, mag, 1) == 1 && mag[0] == objs[0]);
+}
+END_TEST
+
 /* A span that one block keeps loses its other pages, and has them again. */
 START_TEST(free_pages_go_back)
 {
@@ -323,9 +378,9 @@ START_TEST(free_pages_go_back)
 	size_t size = pcm_size_class[c].size, i;
 	struct pcm_span *span;
 
-	must(size >= pcm_sys_page);
 	get_objects(c, objs, n);
 	span = pcm_pagemap_span(objs[0]);
+	must(span->nbytes > size + 2 * pcm_sys_page);
 	for (i = 0; i < n; i++)
 		memset(objs[i], (int)i + 1, size);
 	ticks();	/* of other classes, what there is */
@@ -397,6 +452,8 @@ int main(void)
 	tcase_add_loop_test(tests, fault, 0,
 			    sizeof(faults) / sizeof(faults[0]));
 	tcase_add_loop_test(tests, misuse_texts, 0, 3);
+	tcase_add_test(tests, sift);
+	tcase_add_test(tests, sift_little);
 	tcase_add_test(tests, free_pages_go_back);
 	tcase_add_test(tests, threads);
 	return unit_end();

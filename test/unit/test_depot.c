@@ -12,9 +12,9 @@
 #include "size_class.h"
 #include "storm.h"
 
-/* docs/DESIGN.md: the larger of 1 MiB and two magazines a class. */
+/* docs/DESIGN.md: the larger of 128 KiB and one magazine a class. */
 #define BOUND_BYTES ((size_t)128 << 10)
-#define BOUND_MAGAZINES 2
+#define BOUND_MAGAZINES 1
 
 static unsigned int class_of_size(size_t n)
 {

@@ -256,10 +256,10 @@ START_TEST(aligned_find)
 	/* Room for it, but not where it would be aligned. */
 	pcm_hugepage_init(&huge, NULL);
 	pcm_hugepage_take(&huge, (struct pcm_run){ 0, 1 });
-	pcm_hugepage_take(&huge, (struct pcm_run){ 128, 1 });
-	must(huge.longest == 127);
-	must(!pcm_hugepage_find(&huge, 64, 128, &first));
-	must(pcm_hugepage_find(&huge, 64, 64, &first) && first == 64);
+	pcm_hugepage_take(&huge, (struct pcm_run){ N / 2, 1 });
+	must(huge.longest == N / 2 - 1);
+	must(!pcm_hugepage_find(&huge, N / 4, N / 2, &first));
+	must(pcm_hugepage_find(&huge, N / 4, N / 4, &first) && first == N / 4);
 }
 END_TEST
 

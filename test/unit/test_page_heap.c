@@ -105,6 +105,7 @@ static void release_run(struct run *run)
 /* Gives back the end of a run. */
 static void shrink(struct run *run, size_t npages)
 {
+	must(npages < run->npages);
 	must_be_marked(run);
 	pcm_page_heap_free(run->p + npages * PCM_PAGE, run->npages - npages);
 	npages_live -= run->npages - npages;
@@ -358,10 +359,10 @@ START_TEST(warm_pages_before_cold_ones)
 	start();
 	two_hugepages(40, 80);
 	break_second();
-	shrink(&runs[1], PCM_HUGE_NPAGES - 100);
+	shrink(&runs[1], PCM_HUGE_NPAGES / 2);
 	allocate(&run, 20, 1);
 	must(run.p == runs[1].p + runs[1].npages * PCM_PAGE);
-	shrink(&runs[1], PCM_HUGE_NPAGES - 120);
+	shrink(&runs[1], PCM_HUGE_NPAGES / 2 - 8);
 	release_run(&run);
 	must(pcm_page_heap_release(1) > 0);
 	must(pcm_page_heap_release(SIZE_MAX) > 0);
@@ -411,7 +412,7 @@ START_TEST(decay_breaks_under_pressure_only)
 	used = stats().used;
 	broken = stats().nhuge_broken;
 	for (i = 0; i < n; i++)
-		shrink(&runs[i], PCM_HUGE_NPAGES - 3);
+		shrink(&runs[i], PCM_HUGE_NPAGES - PCM_HUGE_NPAGES / 85);
 	warm = stats().free_warm;
 	must(warm <= used / 64 && warm >= used / 128);
 	for (i = 0; i < 20; i++)
@@ -419,7 +420,7 @@ START_TEST(decay_breaks_under_pressure_only)
 	must(stats().free_warm == warm);
 	must(stats().nhuge_broken == broken);
 	for (i = 0; i < n; i++)
-		shrink(&runs[i], PCM_HUGE_NPAGES - 100);
+		shrink(&runs[i], PCM_HUGE_NPAGES / 2);
 	for (i = 0; i < 40; i++)
 		pcm_page_heap_decay();
 	must(stats().nhuge_broken > broken);

@@ -63,12 +63,12 @@ START_TEST(hugepages)
 	SPOIL(partial->zero[3], partial->zero[3] | (uint64_t)1 << 63,
 	      "zero & used = 0");
 	SPOIL(partial->cold[0], 1, "cold & ~zero = 0");
-	SPOIL(partial->nfree, 51, "nfree = 256 - popcount(used)");
+	SPOIL(partial->nfree, 51, "nfree = 512 - popcount(used)");
 	SPOIL(broken->ncold, 29, "ncold = popcount(cold)");
 	SPOIL(partial->longest, 49, "longest = longest run of zeros in used");
 	SPOIL(broken->backed, true, "broken => not backed");
 	SPOIL(partial->used[0], partial->used[0] | 2,
-	      "nfree = 256 - popcount(used)");
+	      "nfree = 512 - popcount(used)");
 }
 END_TEST
 
