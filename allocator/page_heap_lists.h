@@ -123,6 +123,7 @@ bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
 unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set);
 
 /* The memory of small spans and a good deal more: runs up to this are small. */
-#define PCM_SMALL_RUN_NPAGES 32u
+#define PCM_SMALL_RUN_BYTES ((size_t)256 << 10)
+#define PCM_SMALL_RUN_NPAGES ((unsigned)(PCM_SMALL_RUN_BYTES >> PCM_PAGE_SHIFT))
 
 #endif

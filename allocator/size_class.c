@@ -35,7 +35,8 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define SPAN_NOBJS 32u
 #define SPAN_BYTES 16384u
 #define SPAN_SMALL 1024u
-#define SPAN_MAX_PAGES 64u /* 512 KiB */
+#define SPAN_MAX_BYTES ((size_t)512 << 10)
+#define SPAN_MAX_PAGES ((unsigned)(SPAN_MAX_BYTES >> PCM_PAGE_SHIFT))
 
 /* Largest part of a span that may lie unused behind the last block. */
 #define TAIL_WASTE_DIVISOR 16u

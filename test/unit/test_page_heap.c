@@ -6,6 +6,7 @@
 
 #include "page.h"
 #include "page_heap.h"
+#include "page_heap_lists.h"
 #include "page_heap_check.h"
 #include "pagemap.h"
 #include "sys.h"
@@ -332,10 +333,11 @@ static void break_second(void)
  */
 START_TEST(small_runs_go_to_broken_ones)
 {
+	const size_t large = PCM_SMALL_RUN_NPAGES + 8;
 	struct run run;
 
 	start();
-	two_hugepages(40, 80);
+	two_hugepages(large, 2 * large);
 	allocate(&run, 8, 1);
 	must(same_hugepage(&run, &runs[0]));
 	release_run(&run);
@@ -343,9 +345,9 @@ START_TEST(small_runs_go_to_broken_ones)
 	allocate(&run, 8, 1);
 	must(same_hugepage(&run, &runs[1]));
 	/* Larger ones leave it to them, as long as they can. */
-	allocate(&run, 40, 1);
+	allocate(&run, large, 1);
 	must(same_hugepage(&run, &runs[0]));
-	allocate(&run, 40, 1);
+	allocate(&run, large, 1);
 	must(same_hugepage(&run, &runs[1]));
 	must_balance();
 }

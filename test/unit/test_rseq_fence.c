@@ -47,16 +47,21 @@ END_TEST
 
 static void *work(void *arg)
 {
-	void *obj = NULL;
+	void *obj = NULL, *popped;
 	unsigned int n = 0;
 
 	(void)arg;
 	must(pcm_rseq_arm());
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		if (lab_pop(pcm_rseq_armed, &obj))
+		/* None is lost: else the stacks would be empty in the end. */
+		if (!obj && lab_pop(pcm_rseq_armed, &popped)) {
+			obj = popped;
 			n++;
-		if (obj && lab_push(pcm_rseq_armed, obj))
+		}
+		if (obj && lab_push(pcm_rseq_armed, obj)) {
+			obj = NULL;
 			n++;
+		}
 		if (n >= 100) {
 			atomic_fetch_add_explicit(&done, n,
 						  memory_order_relaxed);
