@@ -39,7 +39,7 @@ free_slow(void *p)
 /*
  * malloc() - at least nbytes bytes, aligned to 16 (to 8 if nbytes <= 8).
  */
-PCM_EXPORT void *
+PCM_EXPORT PCM_HOT void *
 malloc(size_t nbytes)
 {
 	void *p;
@@ -53,7 +53,7 @@ malloc(size_t nbytes)
  * free() - p is NULL or a block that is not free. Keeps errno. Anything else
  * that is noticed aborts with a diagnostic (docs/DIAGNOSTICS.md).
  */
-PCM_EXPORT void
+PCM_EXPORT PCM_HOT void
 free(void *p)
 {
 	if (!pcm_block_free_fast(p))
