@@ -64,7 +64,10 @@ stash(unsigned class, void **mag)
 		pcm_depot_put(class, old);
 }
 
-/* A magazine with at least one object; PCM_MAG_NONE: no memory for it. */
+/*
+ * A magazine with at least one object; PCM_MAG_NONE: no memory for it. Who only
+ * allocates needs no second one: the loaded one, which is empty, is filled.
+ */
 static void **
 get_objects(unsigned class)
 {
@@ -77,6 +80,10 @@ get_objects(unsigned class)
 	full = pcm_depot_get_full(class, spare);
 	if (full != PCM_MAG_NONE)
 		return full;
+	if (spare == PCM_MAG_NONE)
+		spare = pcm_percpu_exchange(PCM_LOADED, class, PCM_MAG_NONE);
+	if (!pcm_mag_empty(spare))
+		return spare; /* of another CPU, or somebody has freed since */
 	if (spare == PCM_MAG_NONE)
 		spare = pcm_depot_get_empty(class, PCM_MAG_NONE);
 	if (spare == PCM_MAG_NONE)
