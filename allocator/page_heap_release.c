@@ -29,40 +29,22 @@ whole_os_pages(struct pcm_run *run)
 
 static const struct pcm_run all_pages = { .npages = PCM_HUGE_NPAGES };
 
-/* The one beside it, if both share a page of the pagemap and nothing is in it. */
-static struct pcm_hugepage *
-cold_buddy_locked(const struct pcm_hugepage *huge)
-{
-	struct pcm_hugepage *buddy = pcm_pagemap_hugepage(
-		(void *)((uintptr_t)huge->base ^ PCM_HUGEPAGE));
-
-	if (PCM_PAGEMAP_GRAIN(pcm_sys_page) != 2 * PCM_HUGEPAGE ||
-	    huge->ncold != PCM_HUGE_NPAGES || buddy == NULL ||
-	    buddy->ncold != PCM_HUGE_NPAGES || huge == heap.pinned ||
-	    buddy == heap.pinned)
-		return NULL;
-	return buddy;
-}
-
 /*
- * Where two hugepages side by side are free and cold, the page of the pagemap that
- * has their spans is all 0 and can go too. They are out of the heap meanwhile, so
- * that nobody makes a span there.
+ * With small OS pages a hugepage's spans fill one of the pagemap. When all its pages
+ * are free and cold, that one is all 0 and can go too. The hugepage is out of the heap
+ * meanwhile, so that nobody makes a span there.
  */
 static void
 release_pagemap_locked(struct pcm_hugepage *huge)
 {
-	struct pcm_hugepage *buddy = cold_buddy_locked(huge);
-
-	if (buddy == NULL)
+	if (PCM_PAGEMAP_GRAIN(pcm_sys_page) != PCM_HUGEPAGE ||
+	    huge->ncold != PCM_HUGE_NPAGES || huge == heap.pinned)
 		return;
 	pcm_page_heap_take_locked(huge, all_pages);
-	pcm_page_heap_take_locked(buddy, all_pages);
 	pcm_unlock(&heap.lock);
 	pcm_pagemap_release(huge->base);
 	pcm_lock(&heap.lock);
 	pcm_page_heap_give_locked(huge, all_pages, true);
-	pcm_page_heap_give_locked(buddy, all_pages, true);
 }
 
 /*
