@@ -143,6 +143,58 @@ START_TEST(one_for_one)
 }
 END_TEST
 
+/* Spans of which one block stays, and as many that stay full. */
+#define NSPARSE 64
+
+static void *left[NSPARSE];
+
+static void make_sparse_spans(void)
+{
+	unsigned int n = pcm_size_class[class].nobjs, i, k;
+	void *objs[64];
+
+	must(n <= 64);
+	for (i = 0; i < 2 * NSPARSE; i++) {
+		for (k = 0; k < n; k++)
+			must(pcm_central_fill(class, &objs[k], 1) == 1);
+		if (i < NSPARSE)
+			left[i] = objs[0];
+	}
+	for (i = 0; i < NSPARSE; i++) {
+		char *first = left[i];
+
+		for (k = 1; k < n; k++)
+			objs[k] = first + k * pcm_size_class[class].size;
+		pcm_central_flush(class, objs + 1, n - 1);
+	}
+}
+
+static void **sparse_magazine(unsigned int from)
+{
+	void **mag = magazine(class, 0);
+
+	while (!pcm_mag_full(mag))
+		pcm_mag_push(&mag, left[from++]);
+	return mag;
+}
+
+/* Blocks of sparse spans do not stay in the depot, whichever way they come. */
+START_TEST(sifted)
+{
+	size_t out;
+	void **mag;
+
+	start();
+	make_sparse_spans();
+	out = nout(class);
+	mag = sparse_magazine(0);
+	must(pcm_depot_get_empty(class, mag) == mag - nslots(class));
+	pcm_depot_put(class, sparse_magazine(nslots(class)));
+	must(pcm_depot_nobjs(class) == 0);
+	must(nout(class) == out - 2 * nslots(class));
+}
+END_TEST
+
 START_TEST(empty_ones_from_the_pool)
 {
 	void **mag;
@@ -322,6 +374,7 @@ int main(void)
 	tcase_add_test(tests, full_and_back);
 	tcase_add_test(tests, partly_filled);
 	tcase_add_test(tests, one_for_one);
+	tcase_add_test(tests, sifted);
 	tcase_add_test(tests, empty_ones_from_the_pool);
 	tcase_add_test(tests, few_empty_ones);
 	tcase_add_loop_test(tests, bounded, 0,
