@@ -16,7 +16,8 @@
  * Blocks that lie in one cache line come out of the magazine far from each other: two
  * threads that were on this CPU one after the other, and then go to different ones,
  * keep what they got here for as long as they free and allocate in turns, and each
- * write to it would take the line away from the other.
+ * write to it would take the line away from the other. (One line, not the pair of
+ * PCM_CACHE_LINE: that would be twice as many lanes.)
  */
 #define LINE 64u
 

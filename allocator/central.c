@@ -211,15 +211,14 @@ span_of(unsigned class, const void *p)
 }
 
 /*
- * Takes back the blocks that lie in the first one's span, as neighbours in a
- * magazine mostly do; returns how many. An empty span is put on *empty, to be given
- * back when the lock is not held.
+ * Takes back the blocks that lie in `span`, the first one's (NULL: it has none), as
+ * neighbours in a magazine mostly do; returns how many. An empty span is put on
+ * *empty, to be given back when the lock is not held.
  */
 static unsigned
-put_locked(struct central *central, unsigned class, void *const *objs,
+put_locked(struct central *central, struct pcm_span *span, void *const *objs,
 	   unsigned n, struct pcm_span **empty, enum pcm_span_fault *fault)
 {
-	struct pcm_span *span = span_of(class, objs[0]);
 	unsigned done;
 
 	if (PCM_UNLIKELY(span == NULL)) {
@@ -263,8 +262,8 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 
 	pcm_lock(&central->lock);
 	while (done < n && fault == PCM_SPAN_OK)
-		done += put_locked(central, class, objs + done, n - done,
-				   &empty, &fault);
+		done += put_locked(central, span_of(class, objs[done]),
+				   objs + done, n - done, &empty, &fault);
 	pcm_unlock(&central->lock);
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
 		report(objs[done], fault);
@@ -300,7 +299,7 @@ sift_locked(struct central *central, unsigned class, void **objs, unsigned n,
 
 		if (!is_sparse(span, nfree, nall))
 			objs[kept++] = objs[i];
-		else if (put_locked(central, class, objs + i, 1, empty,
+		else if (put_locked(central, span, objs + i, 1, empty,
 				    fault) == 0)
 			return i; /* the one at fault */
 	}

@@ -174,6 +174,7 @@ move(struct pcm_span *span, size_t nbytes)
 		pcm_pagemap_set_span(span->start, 1, span);
 	return p != NULL;
 }
+
 /* By the kernel; in place if it can. False: nothing has changed. */
 static bool
 grow(struct pcm_span *span, size_t nbytes)

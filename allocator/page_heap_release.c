@@ -211,8 +211,9 @@ pcm_page_heap_unmap(size_t keep)
 /*
  * What was free and warm all the time since the last call but one was not needed (one
  * interval is not enough: what a program is about to ask for again would go, and come
- * back by page faults): half of it goes, and the rest with later calls. Not less than DECAY_MIN, not more
- * than DECAY_MAX: the thread that makes the tick waits some 0.1 ms a MiB.
+ * back by page faults): half of it goes, and the rest with later calls. Not less than
+ * DECAY_MIN, not more than DECAY_MAX: the thread that makes the tick waits some 0.1 ms
+ * a MiB.
  */
 #define DECAY_MIN ((size_t)4 << 20)
 #define DECAY_MAX ((size_t)128 << 20)

@@ -258,6 +258,8 @@ START_TEST(own_mapping)
 		must((uintptr_t)p % align == 0 && (uintptr_t)p % 16 == 0);
 		span = pcm_pagemap_span(p);
 		must(span->start == p && span->nbytes >= n);
+		/* Of more than a page it is a new one, never a parked one. */
+		must(n < PCM_PAGE || all_bytes(p, span->nbytes, 0));
 		memset(p, 0x55, span->nbytes);
 		must(pcm_pagemap_class(p) == 0);
 		must(pcm_pagemap_span(p) == span);
