@@ -145,6 +145,11 @@ int main(void)
 	n = NCONTROLLERS + 2 * stress_ncpus();
 	shared = stress_memory(SHARED_BLOCKS * sizeof(*shared));
 	workers = stress_memory(n * sizeof(*workers));
+	/*
+	 * A replacement without malloc_trim leaves it to libc, whose own heap
+	 * nobody has used yet: it is set up without a lock, so once by one.
+	 */
+	malloc_trim(0);
 	before = stress_rss();
 	nops = stress_run(workers, n, stress_seconds(), run, shared);
 	if (!stress_any())
