@@ -5,6 +5,7 @@
 #	pcm.set=all|some|none
 #	pcm.seconds=N		for each stress
 #	pcm.only=PATTERN	for the tests' names
+#	pcm.had=N		the first N rows have been had
 #	pcm.translated=0|1	the processor is: a hundred times slower
 #
 # The host reads these lines from the console:
@@ -24,6 +25,8 @@ option() {
 
 set=$(option set all)
 only=$(option only '*')
+nhad=$(option had 0)
+nth=0
 PCM_STRESS_SECONDS=$(option seconds 3)
 PCM_STRESS_LIMIT=300
 translated=$(option translated 0)
@@ -45,6 +48,13 @@ wanted() {
 	$only) return 0 ;;
 	esac
 	return 1
+}
+
+# due NAME: once for each row, whether it is to be run.
+due() {
+	wanted "$1" || return
+	nth=$((nth + 1))
+	[ $nth -gt "$nhad" ]
 }
 
 # row NAME CONF RESULT SECONDS DETAIL: the mode is what /tmp/out tells.
@@ -74,7 +84,7 @@ judge() {
 run() {
 	name=$1 conf=$2 want=$3
 	shift 3
-	wanted "$name" || return
+	due "$name" || return
 	echo "pcm: start $name|$conf" >/dev/console
 	began=$(cut -d. -f1 /proc/uptime)
 	timeout -k 5 $limit env LD_PRELOAD="$library $patience" \
@@ -92,7 +102,7 @@ run() {
 
 # skip NAME CONF WHY
 skip() {
-	wanted "$1" || return
+	due "$1" || return
 	: >/tmp/out
 	row "$1" "$2" skipped 0 "$3"
 }
