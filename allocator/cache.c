@@ -33,16 +33,23 @@ put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
 }
 
 /*
- * An empty magazine filled from the spans; low addresses on top, so that pages are
- * touched in order. Deleted if there is no memory.
+ * An empty magazine filled from the spans, or a full one for it; low addresses on
+ * top, so that pages are touched in order. Deleted if there is no memory. What this
+ * home has comes first, what others have next, and new memory last.
  */
 static void **
-fill(unsigned class, void **mag)
+fill(unsigned class, unsigned home, void **mag)
 {
 	unsigned n, nslots = pcm_capacity(class);
-	void *objs[PCM_MAG_NSLOTS_MAX];
+	void **full, *objs[PCM_MAG_NSLOTS_MAX];
 
-	n = pcm_central_fill(class, objs, nslots);
+	n = pcm_central_fill_own(class, home, objs, nslots);
+	if (n == 0) {
+		full = pcm_depot_get_any(class, mag);
+		if (full != PCM_MAG_NONE)
+			return full;
+		n = pcm_central_fill(class, home, objs, nslots);
+	}
 	if (n == 0) {
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;
@@ -73,12 +80,13 @@ static void **
 get_objects(unsigned class)
 {
 	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
+	unsigned home = pcm_percpu_home();
 	void **full;
 
 	if (!pcm_mag_empty(spare))
 		return spare;
 	pcm_capacity_miss(class);
-	full = pcm_depot_get_full(class, spare);
+	full = pcm_depot_get_full(class, home, spare);
 	if (full != PCM_MAG_NONE)
 		return full;
 	if (spare == PCM_MAG_NONE)
@@ -89,14 +97,14 @@ get_objects(unsigned class)
 		spare = pcm_depot_get_empty(class, PCM_MAG_NONE);
 	if (spare == PCM_MAG_NONE)
 		return PCM_MAG_NONE;
-	return fill(class, spare);
+	return fill(class, home, spare);
 }
 
 static void *
 alloc_direct(unsigned class, bool *zeroed)
 {
 	bool is_zero = false;
-	void *obj = pcm_central_take(class, &is_zero);
+	void *obj = pcm_central_take(class, pcm_percpu_home(), &is_zero);
 
 	if (zeroed != NULL && is_zero)
 		*zeroed = true;

@@ -2,7 +2,8 @@
  * central.h - per size class, the spans that have free blocks.
  *
  * Blocks leave from the fullest span first, so that others can become empty and
- * go back to the page heap. One lock per class, PCM_RANK_CENTRAL; no system call
+ * go back to the page heap. A span has a home, the group of CPUs that takes blocks
+ * from it: CPUs that share a span share cache lines, and pay for each write. One lock per class, PCM_RANK_CENTRAL; no system call
  * is made under it.
  */
 #ifndef PCM_CENTRAL_H
@@ -14,19 +15,31 @@
 void pcm_central_init(void);
 
 /*
- * pcm_central_fill() - take up to n blocks of `class`.
+ * pcm_central_fill_own() - take up to n blocks of `class` from the home's spans.
  *
- * Writes them to objs in ascending order within a span; returns how many, at
- * least 1 unless the system has no memory.
+ * home		the caller's, pcm_percpu_home()
+ *
+ * Writes them to objs in ascending order within a span; returns how many.
  */
-unsigned pcm_central_fill(unsigned class, void **objs, unsigned n);
+unsigned pcm_central_fill_own(unsigned class, unsigned home, void **objs,
+			      unsigned n);
+
+/*
+ * pcm_central_fill() - the same, if need be from other homes' spans, which become
+ * this home's, and from new ones. At least 1 unless the system has no memory.
+ */
+unsigned pcm_central_fill(unsigned class, unsigned home, void **objs,
+			  unsigned n);
 
 /*
  * pcm_central_take() - take one block; NULL: no memory.
  *
  * zeroed	set to whether the block is known to read as 0
  */
-void *pcm_central_take(unsigned class, bool *zeroed);
+void *pcm_central_take(unsigned class, unsigned home, bool *zeroed);
+
+/* The home of the span that p lies in. A hint, without the lock. */
+unsigned pcm_central_home(unsigned class, const void *p);
 
 /*
  * pcm_central_flush() - n blocks of `class` are free. Aborts the program, with

@@ -30,9 +30,16 @@ struct stack {
 	unsigned n;
 };
 
+/* Full ones by the home of the objects in them, as far as one object tells it. */
+struct stacks {
+	void **head[PCM_NHOMES];
+	unsigned n; /* in all of them */
+};
+
 static struct depot {
 	struct pcm_lock lock;
-	struct stack full, empty;
+	struct stacks full;
+	struct stack empty;
 	unsigned low;	/* least full.n since the last decay */
 	size_t nobjs;	/* in the full ones */
 } PCM_LINE_ALIGNED depots[PCM_NCLASSES];
@@ -52,31 +59,46 @@ pcm_depot_budget(size_t nbytes)
 void
 pcm_depot_init(void)
 {
-	unsigned c;
+	unsigned c, h;
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		depots[c].lock.rank = PCM_RANK_DEPOT;
-		depots[c].full.head = depots[c].empty.head = PCM_MAG_NONE;
+		depots[c].empty.head = PCM_MAG_NONE;
+		for (h = 0; h < PCM_NHOMES; h++)
+			depots[c].full.head[h] = PCM_MAG_NONE;
 	}
+}
+
+static void
+push_on(void ***head, void **mag)
+{
+	*pcm_mag_link(mag) = *head;
+	*head = mag;
+}
+
+static void **
+pop_off(void ***head)
+{
+	void **mag = *head;
+
+	if (mag != PCM_MAG_NONE)
+		*head = *pcm_mag_link(mag);
+	return mag;
 }
 
 static void
 push(struct stack *stack, void **mag)
 {
-	*pcm_mag_link(mag) = stack->head;
-	stack->head = mag;
+	push_on(&stack->head, mag);
 	stack->n++;
 }
 
 static void **
 pop(struct stack *stack)
 {
-	void **mag = stack->head;
+	void **mag = pop_off(&stack->head);
 
-	if (stack->n > 0) {
-		stack->head = *pcm_mag_link(mag);
-		stack->n--;
-	}
+	stack->n -= mag != PCM_MAG_NONE;
 	return mag;
 }
 
@@ -106,15 +128,33 @@ enough_in_all(void)
 	return now > ALL_MIN && now - ALL_MIN > pcm_limit_held() / ALL_DIVISOR;
 }
 
+/* Of that home. */
 static void **
-pop_full_locked(struct depot *depot, unsigned class)
+pop_full_locked(struct depot *depot, unsigned class, unsigned home)
 {
-	void **mag = pop(&depot->full);
+	void **mag = pop_off(&depot->full.head[home]);
 
+	if (mag == PCM_MAG_NONE)
+		return mag;
+	depot->full.n--;
 	depot->nobjs -= pcm_mag_count(mag);
 	add_to_all(class, -(ptrdiff_t)pcm_mag_count(mag));
 	if (depot->full.n < depot->low)
 		depot->low = depot->full.n;
+	return mag;
+}
+
+/* Of whatever home has one. */
+static void **
+pop_any_locked(struct depot *depot, unsigned class)
+{
+	void **mag = PCM_MAG_NONE;
+	unsigned h;
+
+	if (depot->full.n == 0)
+		return mag;
+	for (h = 0; h < PCM_NHOMES && mag == PCM_MAG_NONE; h++)
+		mag = pop_full_locked(depot, class, h);
 	return mag;
 }
 
@@ -132,11 +172,13 @@ has_room(const struct depot *depot, unsigned class, void **mag)
 
 /* Returns false if there are enough of them. */
 static bool
-push_full_locked(struct depot *depot, unsigned class, void **mag)
+push_full_locked(struct depot *depot, unsigned class, unsigned home,
+		 void **mag)
 {
 	if (!has_room(depot, class, mag))
 		return false;
-	push(&depot->full, mag);
+	push_on(&depot->full.head[home], mag);
+	depot->full.n++;
 	depot->nobjs += pcm_mag_count(mag);
 	add_to_all(class, (ptrdiff_t)pcm_mag_count(mag));
 	return true;
@@ -162,14 +204,16 @@ sift(unsigned class, void **mag)
 	return objs + pcm_central_sift(class, objs, n);
 }
 
-void **
-pcm_depot_get_full(unsigned class, void **empty)
+/* home: PCM_NHOMES for any. */
+static void **
+get_full(unsigned class, unsigned home, void **empty)
 {
 	struct depot *depot = &depots[class];
 	void **mag;
 
 	pcm_lock(&depot->lock);
-	mag = pop_full_locked(depot, class);
+	mag = home < PCM_NHOMES ? pop_full_locked(depot, class, home) :
+				  pop_any_locked(depot, class);
 	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE &&
 	    depot->empty.n < MAX_EMPTY) {
 		push(&depot->empty, empty);
@@ -183,10 +227,30 @@ pcm_depot_get_full(unsigned class, void **empty)
 }
 
 void **
+pcm_depot_get_full(unsigned class, unsigned home, void **empty)
+{
+	return get_full(class, home, empty);
+}
+
+void **
+pcm_depot_get_any(unsigned class, void **empty)
+{
+	return get_full(class, PCM_NHOMES, empty);
+}
+
+/* Where its objects come from, as far as the top one tells. */
+static unsigned
+home_of(unsigned class, void **mag)
+{
+	return pcm_central_home(class, mag[-1]);
+}
+
+void **
 pcm_depot_get_empty(unsigned class, void **full)
 {
 	struct depot *depot = &depots[class];
 	void **mag = PCM_MAG_NONE;
+	unsigned home = 0;
 
 	if (full != PCM_MAG_NONE) {
 		pcm_pulse_cached(pcm_mag_count(full) *
@@ -194,9 +258,10 @@ pcm_depot_get_empty(unsigned class, void **full)
 		full = sift(class, full);
 		if (pcm_mag_empty(full))
 			return pcm_mag_resize(full, pcm_capacity(class));
+		home = home_of(class, full);
 	}
 	pcm_lock(&depot->lock);
-	if (full == PCM_MAG_NONE || push_full_locked(depot, class, full)) {
+	if (full == PCM_MAG_NONE || push_full_locked(depot, class, home, full)) {
 		full = PCM_MAG_NONE;
 		mag = pop(&depot->empty);
 	}
@@ -213,12 +278,15 @@ pcm_depot_put(unsigned class, void **mag)
 {
 	struct depot *depot = &depots[class];
 	bool kept = true;
+	unsigned home = 0;
 
 	if (!pcm_mag_empty(mag))
 		mag = sift(class, mag);
+	if (!pcm_mag_empty(mag))
+		home = home_of(class, mag);
 	pcm_lock(&depot->lock);
 	if (!pcm_mag_empty(mag))
-		kept = push_full_locked(depot, class, mag);
+		kept = push_full_locked(depot, class, home, mag);
 	else if (depot->empty.n < MAX_EMPTY)
 		push(&depot->empty, mag);
 	else
@@ -240,7 +308,7 @@ flush_full(unsigned class, unsigned n)
 
 	while (n-- > 0) {
 		pcm_lock(&depot->lock);
-		mag = pop_full_locked(depot, class);
+		mag = pop_any_locked(depot, class);
 		pcm_unlock(&depot->lock);
 		if (mag == PCM_MAG_NONE)
 			return;

@@ -161,10 +161,47 @@ pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run)
 		run.first + run.npages;
 }
 
+/* The run of free pages that page `at` lies in. */
+static struct pcm_run
+run_around(const struct pcm_hugepage *huge, unsigned at)
+{
+	unsigned w = at / 64;
+	uint64_t below = huge->used[w] & (((uint64_t)1 << (at % 64)) - 1);
+	struct pcm_run run = { .first = 0 };
+
+	while (below == 0 && w > 0)
+		below = huge->used[--w];
+	if (below != 0)
+		run.first = w * 64 + 64 - (unsigned)__builtin_clzll(below);
+	run.npages = next_bit(huge->used, at, true) - run.first;
+	return run;
+}
+
+/*
+ * `longest`, now that `taken` is no longer free, which lay in the free run `around`.
+ * That was one of the longest, or it does not matter; and what is left of it is the
+ * longest now if all other free pages together are no more.
+ */
+static unsigned
+longest_without(const struct pcm_hugepage *huge, struct pcm_run taken,
+		struct pcm_run around)
+{
+	unsigned left = taken.first - around.first;
+	unsigned right = around.npages - left - taken.npages;
+	unsigned longer = left > right ? left : right;
+
+	if (around.npages < huge->longest)
+		return huge->longest;
+	if (huge->nfree - left - right <= longer)
+		return longer;
+	return longest_free(huge);
+}
+
 unsigned
 pcm_hugepage_take(struct pcm_hugepage *huge, struct pcm_run run)
 {
 	unsigned w, last = (run.first + run.npages - 1) / 64, ncold = 0;
+	struct pcm_run around = run_around(huge, run.first);
 
 	for (w = run.first / 64; w <= last; w++) {
 		uint64_t mask = mask_in_word(run, w);
@@ -178,22 +215,8 @@ pcm_hugepage_take(struct pcm_hugepage *huge, struct pcm_run run)
 	}
 	huge->nfree = (uint16_t)(huge->nfree - run.npages);
 	huge->ncold = (uint16_t)(huge->ncold - ncold);
-	huge->longest = (uint16_t)longest_free(huge);
+	huge->longest = (uint16_t)longest_without(huge, run, around);
 	return ncold;
-}
-
-/* The length of the run of free pages that page `at` lies in. */
-static unsigned
-length_around(const struct pcm_hugepage *huge, unsigned at)
-{
-	unsigned w = at / 64, first = 0;
-	uint64_t below = huge->used[w] & (((uint64_t)1 << (at % 64)) - 1);
-
-	while (below == 0 && w > 0)
-		below = huge->used[--w];
-	if (below != 0)
-		first = w * 64 + 64 - (unsigned)__builtin_clzll(below);
-	return next_bit(huge->used, at, true) - first;
 }
 
 void
@@ -213,7 +236,7 @@ pcm_hugepage_give(struct pcm_hugepage *huge, struct pcm_run run, bool cold)
 	huge->nfree = (uint16_t)(huge->nfree + run.npages);
 	if (cold)
 		huge->ncold = (uint16_t)(huge->ncold + run.npages);
-	length = length_around(huge, run.first);
+	length = run_around(huge, run.first).npages;
 	if (length > huge->longest)
 		huge->longest = (uint16_t)length;
 }

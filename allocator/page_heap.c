@@ -198,8 +198,10 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 static size_t
 longest_locked(void)
 {
-	size_t a = pcm_page_heap_longest_locked(&heap.set[PCM_SET_INTACT]);
-	size_t b = pcm_page_heap_longest_locked(&heap.set[PCM_SET_BROKEN]);
+	size_t a = pcm_page_heap_longest_locked(&heap.set[PCM_SET_INTACT],
+						PCM_HUGE_NPAGES);
+	size_t b = pcm_page_heap_longest_locked(&heap.set[PCM_SET_BROKEN],
+						PCM_HUGE_NPAGES);
 
 	return a > b ? a : b;
 }

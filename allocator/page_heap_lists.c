@@ -188,15 +188,17 @@ next_list(const struct pcm_huge_set *set, unsigned from)
 }
 
 unsigned
-pcm_page_heap_longest_locked(const struct pcm_huge_set *set)
+pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 {
-	unsigned w = PCM_ARRAY_LEN(set->nonempty);
+	unsigned w = most / 64;
+	uint64_t word = set->nonempty[w] &
+		(~(uint64_t)0 >> (63 - most % 64));
 
-	while (w-- > 0)
-		if (set->nonempty[w] != 0)
-			return w * 64 + 63 -
-				(unsigned)__builtin_clzll(set->nonempty[w]);
-	return 0;
+	while (word == 0 && w > 0)
+		word = set->nonempty[--w];
+	if (word == 0)
+		return 0;
+	return w * 64 + 63 - (unsigned)__builtin_clzll(word);
 }
 
 struct place {

@@ -119,8 +119,9 @@ void pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
 			       struct pcm_hugepage **huge, unsigned *first);
 
-/* Greatest k with a hugepage on list[k] of a set; 0: none. */
-unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set);
+/* Greatest k <= most with a hugepage on list[k] of a set; 0: none. */
+unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set,
+				      unsigned most);
 
 /* The memory of small spans and a good deal more: runs up to this are small. */
 #define PCM_SMALL_RUN_BYTES ((size_t)256 << 10)

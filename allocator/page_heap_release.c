@@ -116,11 +116,13 @@ find_warm_locked(enum stage stage, struct pcm_hugepage **found,
 {
 	const struct pcm_huge_set *set =
 		&heap.set[stage == BROKEN ? PCM_SET_BROKEN : PCM_SET_INTACT];
-	unsigned k = stage == WHOLE ? PCM_HUGE_NPAGES : PCM_HUGE_NPAGES - 1;
+	unsigned most = stage == WHOLE ? PCM_HUGE_NPAGES : PCM_HUGE_NPAGES - 1;
 	unsigned last = stage == WHOLE ? PCM_HUGE_NPAGES : 1;
 	struct pcm_hugepage *huge;
+	unsigned k;
 
-	for (; k >= last; k--) {
+	for (k = pcm_page_heap_longest_locked(set, most); k >= last;
+	     k = pcm_page_heap_longest_locked(set, k - 1)) {
 		for (huge = set->list[k].first;
 		     huge != NULL && !pcm_hugepage_all_cold(huge);
 		     huge = huge->next) {

@@ -69,10 +69,9 @@ unsigned pcm_size_class_of_aligned(size_t n, size_t align);
  * pointer into the middle of a block.
  */
 static inline uint32_t
-pcm_size_class_index(unsigned class, uint32_t offset)
+pcm_size_class_index(const struct pcm_size_class *class, uint32_t offset)
 {
-	return (uint32_t)(((uint64_t)offset *
-			   pcm_size_class[class].reciprocal) >> 32);
+	return (uint32_t)(((uint64_t)offset * class->reciprocal) >> 32);
 }
 
 #endif

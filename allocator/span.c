@@ -71,7 +71,7 @@ pcm_span_new_small(char *start, unsigned class, bool zeroed)
 		.kind = PCM_SPAN_SMALL,
 		.class = (uint8_t)class,
 		.nobjs = sc->nobjs,
-		.zeroed = zeroed,
+		.fresh = zeroed ? 0 : sc->nobjs,
 	};
 	set_all_free(span);
 	pcm_pagemap_set_span(start, sc->npages, span);
@@ -141,7 +141,7 @@ warm(struct pcm_span *span, const char *obj, size_t nbytes)
 			    (first + nbytes - 1) / pcm_sys_page);
 }
 
-/* Blocks are taken lowest first: the last one taken is the highest. */
+/* Blocks are taken lowest first: those above it were never taken. */
 static void
 note_taken(struct pcm_span *span, unsigned index)
 {
@@ -149,32 +149,39 @@ note_taken(struct pcm_span *span, unsigned index)
 		span->fresh = (uint16_t)(index + 1);
 }
 
+/* Up to n blocks of the first word that can have some. */
+static unsigned
+take_from_word(struct pcm_span *span, void **objs, unsigned n)
+{
+	uint32_t size = pcm_size_class[span->class].size;
+	unsigned i, bit = 0, taken = 0, first = span->first * WORD_BITS;
+	char *base = span->start + (size_t)first * size;
+	uint64_t word = span->free[span->first];
+
+	for (; word != 0 && taken < n; word &= word - 1) {
+		bit = (unsigned)__builtin_ctzll(word);
+		objs[taken++] = base + (size_t)bit * size;
+	}
+	set_word(span, span->first, word);
+	span->nfree = (uint16_t)(span->nfree - taken);
+	if (taken > 0)
+		note_taken(span, first + bit);
+	for (i = 0; PCM_UNLIKELY(span->cold != 0) && i < taken; i++)
+		warm(span, objs[i], size);
+	return taken;
+}
+
 unsigned
 pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 {
-	uint32_t size = pcm_size_class[span->class].size;
 	unsigned taken = 0;
 
 	touch(span);
 	while (taken < n && span->nfree > 0) {
-		uint64_t word = span->free[span->first];
-		char *base = span->start +
-			(size_t)span->first * WORD_BITS * size;
-
-		while (word != 0 && taken < n) {
-			unsigned bit = (unsigned)__builtin_ctzll(word);
-
-			word &= word - 1;
-			objs[taken] = base + (size_t)bit * size;
-			if (PCM_UNLIKELY(span->cold != 0))
-				warm(span, objs[taken], size);
-			taken++;
-			span->nfree--;
-			note_taken(span, span->first * WORD_BITS + bit);
-		}
-		set_word(span, span->first, word);
-		if (word == 0 && span->nfree > 0)
+		if (span->free[span->first] == 0)
 			span->first++;
+		else
+			taken += take_from_word(span, objs + taken, n - taken);
 	}
 	return taken;
 }
@@ -188,55 +195,76 @@ pcm_span_take_one(struct pcm_span *span, bool *zeroed)
 	if (pcm_span_take(span, &obj, 1) == 0)
 		return NULL;
 	/* It was fresh if it moved the mark. */
-	*zeroed = span->zeroed && span->fresh != fresh;
+	*zeroed = span->fresh != fresh;
 	return obj;
 }
 
-static bool
-block_index(const struct pcm_span *span, const void *p, uint32_t *index)
+/* The block of the class that begins at `offset` in its span; false: none does. */
+PCM_ALWAYS_INLINE bool
+block_index(const struct pcm_size_class *class, size_t offset, uint32_t *index)
 {
-	uint32_t offset = (uint32_t)((const char *)p - span->start);
-
-	*index = pcm_size_class_index(span->class, offset);
-	return *index < span->nobjs &&
-		*index * pcm_size_class[span->class].size == offset;
+	*index = pcm_size_class_index(class, (uint32_t)offset);
+	return *index < class->nobjs && *index * class->size == offset;
 }
 
-static enum pcm_span_fault
-put_one(struct pcm_span *span, const void *p)
-{
-	uint32_t index;
-	uint64_t bit;
+/* A word of the bitmap, while blocks of it are put. */
+struct open_word {
+	unsigned at;
+	uint64_t bits;
+};
 
-	if (PCM_UNLIKELY(!block_index(span, p, &index)))
-		return PCM_SPAN_NOT_A_BLOCK;
-	bit = (uint64_t)1 << (index % WORD_BITS);
-	if (PCM_UNLIKELY(span->free[index / WORD_BITS] & bit))
+static void
+close_word(struct pcm_span *span, const struct open_word *word)
+{
+	set_word(span, word->at, word->bits);
+	if (word->at < span->first)
+		span->first = (uint16_t)word->at;
+}
+
+PCM_ALWAYS_INLINE enum pcm_span_fault
+put_one(struct pcm_span *span, struct open_word *word, uint32_t index)
+{
+	uint64_t bit = (uint64_t)1 << (index % WORD_BITS);
+
+	if (index / WORD_BITS != word->at) {
+		close_word(span, word);
+		word->at = index / WORD_BITS;
+		word->bits = span->free[word->at];
+	}
+	if (PCM_UNLIKELY(word->bits & bit))
 		return PCM_SPAN_FREE_ALREADY;
-	set_word(span, index / WORD_BITS, span->free[index / WORD_BITS] | bit);
-	if (index / WORD_BITS < span->first)
-		span->first = (uint16_t)(index / WORD_BITS);
+	word->bits |= bit;
 	return PCM_SPAN_OK;
 }
 
+/* What the loop needs is copied first, and stays in registers. */
 unsigned
 pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	     enum pcm_span_fault *fault)
 {
+	const struct pcm_size_class class = pcm_size_class[span->class];
+	struct open_word word = { span->first, span->free[span->first] };
+	const char *start = span->start;
+	size_t nbytes = span->nbytes;
+	enum pcm_span_fault found = PCM_SPAN_OK;
 	unsigned done;
 
-	*fault = PCM_SPAN_OK;
 	touch(span);
 	for (done = 0; done < n; done++) {
-		size_t offset = (size_t)((char *)objs[done] - span->start);
+		size_t offset = (size_t)((const char *)objs[done] - start);
+		uint32_t index;
 
-		if (offset >= span->nbytes)
+		if (offset >= nbytes)
 			break;
-		*fault = put_one(span, objs[done]);
-		if (PCM_UNLIKELY(*fault != PCM_SPAN_OK))
+		found = PCM_SPAN_NOT_A_BLOCK;
+		if (PCM_LIKELY(block_index(&class, offset, &index)))
+			found = put_one(span, &word, index);
+		if (PCM_UNLIKELY(found != PCM_SPAN_OK))
 			break;
 	}
+	close_word(span, &word);
 	span->nfree = (uint16_t)(span->nfree + done);
+	*fault = found;
 	return done;
 }
 
@@ -331,7 +359,8 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 
 	if (span->kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
-	if (!block_index(span, p, &index))
+	if (!block_index(&pcm_size_class[span->class],
+			 (size_t)((const char *)p - span->start), &index))
 		return PCM_SPAN_NOT_A_BLOCK;
 	word = __atomic_load_n(&span->free[index / WORD_BITS],
 			       __ATOMIC_RELAXED);

@@ -26,13 +26,13 @@ struct pcm_span {
 	uint8_t class;	/* SMALL: of the blocks */
 	uint8_t bucket; /* SMALL: list of its central, 0: none */
 	uint8_t tick;	/* SMALL: of the last take or put */
+	uint8_t home;	/* SMALL: pcm_percpu_home() of who takes from it */
+	bool settled;	/* SMALL: nothing taken or put since its pages went back */
 	uint16_t nobjs; /* SMALL: blocks in all */
 	uint16_t nfree; /* SMALL: = number of bits set in free */
 	uint16_t first; /* SMALL: no word of free below this one has a bit */
-	uint16_t fresh; /* SMALL: no block from this one on was ever taken */
+	uint16_t fresh; /* SMALL: this block and those above it read as zero */
 	uint16_t cold;	/* SMALL: OS pages with free blocks only, given back */
-	bool zeroed;	/* SMALL: the run read as zero when it became a span */
-	bool settled;	/* SMALL: nothing taken or put since its pages went back */
 	struct pcm_span *prev, *next; /* of the list that it is on */
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
 };

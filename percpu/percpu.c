@@ -192,6 +192,16 @@ pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 }
 
 unsigned
+pcm_percpu_home(void)
+{
+	int index = pcm_rseq_hint();
+
+	if (index < 0)
+		index = pcm_shard_thread.chosen;
+	return (unsigned)index % PCM_NHOMES;
+}
+
+unsigned
 pcm_percpu_nsets(void)
 {
 	return atomic_load_explicit(&nslabs, memory_order_relaxed) +

@@ -154,6 +154,14 @@ bool pcm_percpu_push(unsigned stack, void *obj);
 void **pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack,
 			   void **top);
 
+/*
+ * pcm_percpu_home() - which of PCM_NHOMES groups of CPUs, or of shards, the caller
+ * is in. Stale as soon as it returns: for keeping together what one CPU uses, never
+ * for access. Async-signal-safe.
+ */
+#define PCM_NHOMES 8u
+unsigned pcm_percpu_home(void);
+
 /* Slabs and shards in use: how many sets of magazines there are. Any context. */
 unsigned pcm_percpu_nsets(void);
 

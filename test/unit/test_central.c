@@ -12,9 +12,11 @@
 #include <sys/wait.h>
 
 #include "central.h"
+#include "lock.h"
 #include "misuse.h"
 #include "page_heap.h"
 #include "pagemap.h"
+#include "percpu.h"
 #include "size_class.h"
 #include "span.h"
 #include "storm.h"
@@ -49,7 +51,7 @@ static void get_objects(unsigned int class, void **to, unsigned int n)
 	unsigned int got;
 
 	for (; n > 0; n -= got, to += got) {
-		got = pcm_central_fill(class, to, n);
+		got = pcm_central_fill(class, 0, to, n);
 		must(got >= 1 && got <= n);
 	}
 }
@@ -132,9 +134,9 @@ START_TEST(fill_from_several)
 	get_objects(c, objs + n, n);
 	pcm_central_flush(c, objs, 2);
 	pcm_central_flush(c, objs + n, 3);
-	must(pcm_central_fill(c, more, 8) == 5);
+	must(pcm_central_fill(c, 0, more, 8) == 5);
 	must(stats_of(c).nspans == 2 && stats_of(c).nout == 2 * n);
-	must(pcm_central_fill(c, more, 8) == 8); /* now from a new one */
+	must(pcm_central_fill(c, 0, more, 8) == 8); /* now from a new one */
 	must(stats_of(c).nspans == 3);
 }
 END_TEST
@@ -152,7 +154,7 @@ START_TEST(random_operations)
 
 		if (rnd(&state) % 2 && n + want < NOBJS_MAX / 8) {
 			k = n;
-			n += pcm_central_fill(c, objs + n, want);
+			n += pcm_central_fill(c, 0, objs + n, want);
 			for (; k < n; k++)
 				must(!out[(uintptr_t)objs[k] / size % 65536]++);
 		} else if (n > 0) {
@@ -402,6 +404,75 @@ START_TEST(free_pages_go_back)
 }
 END_TEST
 
+/* Each home has spans of its own, and keeps them when blocks come back. */
+START_TEST(homes)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, h, i;
+	void *mine[8], *got[8];
+
+	for (h = 0; h < PCM_NHOMES; h++) {
+		must(pcm_central_fill_own(c, h, mine, 1) == 0);
+		must(pcm_central_fill(c, h, objs + h * n, n) == n);
+		must(pcm_central_home(c, objs[h * n]) == h);
+	}
+	must(stats_of(c).nspans == PCM_NHOMES);
+	for (i = 0; i < n - 1; i++)
+		for (h = 0; h < PCM_NHOMES; h++)
+			pcm_central_flush(c, objs + h * n + i, 1);
+	for (h = 0; h < PCM_NHOMES; h++) {
+		must(pcm_central_fill_own(c, h, got, 8) == (n > 8 ? 8 : n - 1));
+		must(pcm_pagemap_span(got[0]) ==
+		     pcm_pagemap_span(objs[h * n + n - 1]));
+	}
+}
+END_TEST
+
+/* Who has no span left takes another home's before a new one: the emptiest. */
+START_TEST(home_without_spans)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
+	struct pcm_span *full, *sparse;
+	void *p;
+
+	must(pcm_central_fill(c, 1, objs, n) == n);
+	must(pcm_central_fill(c, 1, objs + n, n) == n);
+	full = pcm_pagemap_span(objs[0]);
+	sparse = pcm_pagemap_span(objs[n]);
+	pcm_central_flush(c, objs, 1);
+	pcm_central_flush(c, objs + n, n - 1);
+	must(pcm_central_fill_own(c, 3, &p, 1) == 0);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(pcm_pagemap_span(p) == sparse && sparse->home == 3);
+	must(full->home == 1);
+	/* What comes back goes to the new home. */
+	pcm_central_flush(c, &p, 1);
+	must(pcm_central_fill_own(c, 3, &p, 1) == 1);
+	must(pcm_central_fill(c, 3, objs + n, n - 2) == n - 2);
+	must(stats_of(c).nspans == 2 && stats_of(c).nout == 2 * n - 1);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(p == objs[0] && full->home == 3);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(stats_of(c).nspans == 3 && stats_of(c).nout == 2 * n + 1);
+}
+END_TEST
+
+/* Who forks holds the locks of the homes that there are: it gets no other one. */
+START_TEST(no_new_home_in_fork)
+{
+	unsigned int c = unused_class(8);
+	void *p;
+
+	pcm_central_fork_lock();
+	pcm_lock_fork_begin();
+	must(pcm_central_fill(c, 6, &p, 1) == 1);
+	must(pcm_central_home(c, p) == 0);
+	pcm_lock_fork_end();
+	pcm_central_fork_unlock();
+	must(pcm_central_fill(c, 6, &p, 1) == 1);
+	must(pcm_central_home(c, p) == 6);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static unsigned int storm_class;
@@ -413,7 +484,7 @@ static void storm_work(unsigned int self)
 	unsigned int n, i, want = 1 + (round++ * 7 + self) % 50;
 	void *mine[50];
 
-	n = pcm_central_fill(storm_class, mine, want);
+	n = pcm_central_fill(storm_class, self % PCM_NHOMES, mine, want);
 	must(n >= 1);
 	for (i = 0; i < n; i++)
 		*(volatile unsigned int *)mine[i] = self;
@@ -455,6 +526,9 @@ int main(void)
 	tcase_add_test(tests, sift);
 	tcase_add_test(tests, sift_little);
 	tcase_add_test(tests, free_pages_go_back);
+	tcase_add_test(tests, homes);
+	tcase_add_test(tests, home_without_spans);
+	tcase_add_test(tests, no_new_home_in_fork);
 	tcase_add_test(tests, threads);
 	return unit_end();
 }

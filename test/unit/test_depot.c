@@ -34,18 +34,23 @@ static size_t bound(unsigned int class)
 	return (n > BOUND_MAGAZINES ? n : BOUND_MAGAZINES) * nslots(class);
 }
 
-/* A magazine of the class with n objects from its spans. */
-static void **magazine(unsigned int class, unsigned int n)
+/* A magazine of the class with n objects from that home's spans. */
+static void **magazine_of(unsigned int home, unsigned int class, unsigned int n)
 {
 	void **mag = pcm_mag_new(nslots(class));
 	void *obj;
 
 	must(mag != PCM_MAG_NONE);
 	while (n-- > 0) {
-		must(pcm_central_fill(class, &obj, 1) == 1);
+		must(pcm_central_fill(class, home, &obj, 1) == 1);
 		pcm_mag_push(&mag, obj);
 	}
 	return mag;
+}
+
+static void **magazine(unsigned int class, unsigned int n)
+{
+	return magazine_of(0, class, n);
 }
 
 static size_t nout(unsigned int class)
@@ -83,9 +88,9 @@ START_TEST(empty_at_first)
 	start();
 	mag = magazine(class, 0);
 	must(pcm_depot_nobjs(class) == 0);
-	must(pcm_depot_get_full(class, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == PCM_MAG_NONE);
 	/* What is offered in return is not taken. */
-	must(pcm_depot_get_full(class, mag) == PCM_MAG_NONE);
+	must(pcm_depot_get_full(class, 0, mag) == PCM_MAG_NONE);
 	must(pcm_mag_count(mag) == 0);
 	pcm_mag_delete(mag);
 	must(pcm_mag_bytes() == mags_before);
@@ -100,7 +105,7 @@ START_TEST(full_and_back)
 	mag = magazine(class, nslots(class));
 	pcm_depot_put(class, mag);
 	must(pcm_depot_nobjs(class) == nslots(class));
-	got = pcm_depot_get_full(class, PCM_MAG_NONE);
+	got = pcm_depot_get_full(class, 0, PCM_MAG_NONE);
 	must(got == mag);
 	must(pcm_depot_nobjs(class) == 0);
 	got = pcm_depot_flush(class, got);
@@ -120,8 +125,29 @@ START_TEST(partly_filled)
 	mag = magazine(class, 1);
 	pcm_depot_put(class, mag);
 	must(pcm_depot_nobjs(class) == 1);
-	must(pcm_depot_get_full(class, PCM_MAG_NONE) == mag);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag);
 	must(pcm_mag_count(mag) == 1);
+}
+END_TEST
+
+/* A home is given what comes from its spans; others get it if they ask for any. */
+START_TEST(homes)
+{
+	void **mag[2], *rest;
+
+	start();
+	mag[0] = magazine_of(1, class, nslots(class));
+	while (pcm_central_fill_own(class, 1, &rest, 1) == 1)
+		; /* nothing that another home could take over */
+	mag[1] = magazine_of(2, class, nslots(class));
+	pcm_depot_put(class, mag[0]);
+	pcm_depot_put(class, mag[1]);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[0]);
+	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(pcm_depot_get_any(class, PCM_MAG_NONE) == mag[1]);
+	must(pcm_depot_get_any(class, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(pcm_depot_nobjs(class) == 0);
 }
 END_TEST
 
@@ -137,7 +163,7 @@ START_TEST(one_for_one)
 	must(pcm_depot_get_empty(class, full) != PCM_MAG_NONE);
 	must(pcm_depot_nobjs(class) == nslots(class));
 	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES); /* a new one */
-	must(pcm_depot_get_full(class, empty) == full);
+	must(pcm_depot_get_full(class, 0, empty) == full);
 	must(pcm_depot_get_empty(class, full) == empty); /* the one kept */
 	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES);
 }
@@ -156,7 +182,7 @@ static void make_sparse_spans(void)
 	must(n <= 64);
 	for (i = 0; i < 2 * NSPARSE; i++) {
 		for (k = 0; k < n; k++)
-			must(pcm_central_fill(class, &objs[k], 1) == 1);
+			must(pcm_central_fill(class, 0, &objs[k], 1) == 1);
 		if (i < NSPARSE)
 			left[i] = objs[0];
 	}
@@ -293,7 +319,7 @@ START_TEST(working_set_stays)
 	pcm_depot_decay();
 	for (i = 0; i < 10; i++) {
 		for (k = 0; k < 8; k++) {
-			mag[k] = pcm_depot_get_full(class, PCM_MAG_NONE);
+			mag[k] = pcm_depot_get_full(class, 0, PCM_MAG_NONE);
 			must(mag[k] != PCM_MAG_NONE);
 		}
 		for (k = 0; k < 8; k++)
@@ -321,7 +347,7 @@ END_TEST
 
 static void storm_work(unsigned int self)
 {
-	void **full = pcm_depot_get_full(class, PCM_MAG_NONE);
+	void **full = pcm_depot_get_full(class, 0, PCM_MAG_NONE);
 	unsigned int n, i;
 	void **objs;
 
@@ -373,6 +399,7 @@ int main(void)
 	tcase_add_test(tests, empty_at_first);
 	tcase_add_test(tests, full_and_back);
 	tcase_add_test(tests, partly_filled);
+	tcase_add_test(tests, homes);
 	tcase_add_test(tests, one_for_one);
 	tcase_add_test(tests, sifted);
 	tcase_add_test(tests, empty_ones_from_the_pool);

@@ -72,6 +72,40 @@ static void use_central(unsigned int class)
 	pcm_central_stats_get(class, &stats);
 }
 
+/* The lock of a home that every class has since lock_homes(). */
+#define HOME 5
+
+static void lock_homes(void)
+{
+	unsigned int c;
+	void *p;
+
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		must(pcm_central_fill(c, HOME, &p, 1) == 1);
+		pcm_central_flush(c, &p, 1);
+	}
+	pcm_central_fork_lock();
+}
+
+static void use_home(unsigned int class)
+{
+	void *p;
+
+	if (pcm_central_fill_own(class, HOME, &p, 1) == 1)
+		pcm_central_flush(class, &p, 1);
+}
+
+/* A home that the class does not have yet. */
+static void new_home(unsigned int class)
+{
+	static atomic_uint home = HOME;
+	void *p;
+
+	home = HOME + 1 + (home - HOME) % 2;
+	if (pcm_central_fill(class, home, &p, 1) == 1)
+		pcm_central_flush(class, &p, 1);
+}
+
 static void use_depot(unsigned int class)
 {
 	(void)pcm_depot_nobjs(class);
@@ -133,6 +167,10 @@ static const struct layer {
 	  use_depot, PCM_NCLASSES - 1 },
 	{ pcm_central_fork_lock, pcm_central_fork_unlock,
 	  pcm_central_fork_child, use_central, PCM_NCLASSES - 1 },
+	{ lock_homes, pcm_central_fork_unlock, pcm_central_fork_child,
+	  use_home, PCM_NCLASSES - 1 },
+	{ pcm_central_fork_lock, pcm_central_fork_unlock,
+	  pcm_central_fork_child, new_home, 2 },
 	{ pcm_mapping_fork_lock, pcm_mapping_fork_unlock,
 	  pcm_mapping_fork_child, use_mapping, 1 },
 	{ pcm_page_heap_fork_lock, pcm_page_heap_fork_unlock,

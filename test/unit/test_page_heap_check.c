@@ -203,8 +203,8 @@ START_TEST(spans)
 
 	pcm_size_class_init(SIZE_MAX);
 	pcm_central_init();
-	must(pcm_central_fill(5, objs, 1) == 1);
-	must(pcm_central_fill(6, objs + 1, 1) == 1);
+	must(pcm_central_fill(5, 0, objs, 1) == 1);
+	must(pcm_central_fill(6, 0, objs + 1, 1) == 1);
 	must(!pcm_page_heap_check_spans());
 	span = pcm_pagemap_span(objs[0]);
 	next = pcm_pagemap_span(objs[1]);

@@ -115,7 +115,7 @@ static void check_offsets(unsigned int c)
 	uint32_t offset, block = 0, next = 0;
 
 	for (offset = 0; offset < nbytes; offset++) {
-		uint32_t j = pcm_size_class_index(c, offset);
+		uint32_t j = pcm_size_class_index(&pcm_size_class[c], offset);
 
 		if (offset == next) {
 			must(j == block);

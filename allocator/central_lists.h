@@ -1,0 +1,93 @@
+/*
+ * central_lists.h - what central.c and central_decay.c share: the spans of a class
+ * and a home, by fullness.
+ *
+ * A span with 0 < nfree < nobjs, or one just made, is on list
+ *	2 * ceil(nfree * NBUCKETS / nobjs) + settled
+ * It is settled if its free pages have gone back, and nothing has happened to it
+ * since. A full one (nfree = 0) is on none; an empty one (nfree = nobjs) leaves for
+ * the page heap when the last block comes back.
+ *
+ * A span's home changes only while the locks of both homes are held, so whoever
+ * holds the one of span->home has the span.
+ */
+#ifndef PCM_CENTRAL_LISTS_H
+#define PCM_CENTRAL_LISTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lock.h"
+#include "percpu.h"
+#include "size_class.h"
+#include "span.h"
+
+#define PCM_CENTRAL_NBUCKETS 8u
+#define PCM_CENTRAL_FIRST 2u /* list; odd ones are the settled ones' */
+#define PCM_CENTRAL_END (2u * PCM_CENTRAL_NBUCKETS + 2u)
+
+struct pcm_central {
+	struct pcm_lock lock;
+	uint32_t nonempty; /* bit b: list b is not empty */
+	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
+	size_t nspans;
+	size_t nout; /* of their blocks, in use or cached */
+} __attribute__((aligned(64)));
+
+/* By home first: most processes use few. */
+extern PCM_HIDDEN struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES];
+
+/*
+ * pcm_central_homes() - bit h: home h may have spans of the class. Bits are only
+ * ever added; home 0's is there from the start. Nobody locks a home without.
+ */
+unsigned pcm_central_homes(unsigned class);
+
+/*
+ * pcm_central_use_home() - a home that may be locked: `home`, which has its bit from
+ * now on, or 0 if that is not possible now. No central's lock held.
+ */
+unsigned pcm_central_use_home(unsigned class, unsigned home);
+
+/* Takes the span off its list, if it is on one. */
+void pcm_central_unlink_locked(struct pcm_span *span);
+
+/* Puts it on the list that its number of free blocks asks for. */
+void pcm_central_relink_locked(struct pcm_span *span);
+
+/* The span becomes `home`'s, whose lock is held as well as its own home's. */
+void pcm_central_move_locked(struct pcm_span *span, unsigned home);
+
+/* NULL: none has a free block. */
+struct pcm_span *pcm_central_fullest_locked(struct pcm_central *central);
+struct pcm_span *pcm_central_emptiest_locked(struct pcm_central *central);
+
+static inline struct pcm_span **
+pcm_central_list(struct pcm_central *central, unsigned bucket)
+{
+	return &central->list[bucket - PCM_CENTRAL_FIRST];
+}
+
+/* Is the span the central's? Exact, and stays so, for who holds the central's lock. */
+static inline bool
+pcm_central_has(const struct pcm_central *central, const struct pcm_span *span)
+{
+	unsigned home = __atomic_load_n(&span->home, __ATOMIC_RELAXED);
+
+	return central == &pcm_centrals[home][span->class];
+}
+
+/* The span of the class that p lies in; NULL: none. */
+struct pcm_span *pcm_central_span_of(unsigned class, const void *p);
+
+/*
+ * pcm_central_lock_span() - the same, with the lock of the central that it belongs
+ * to. *central: that one; NULL if no span was found.
+ */
+struct pcm_span *pcm_central_lock_span(unsigned class, const void *p,
+				       struct pcm_central **central);
+
+/* Spans that have become empty: a chain by `next`, for the page heap. No locks. */
+void pcm_central_give_back(struct pcm_span *empty);
+
+#endif
