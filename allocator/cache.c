@@ -33,23 +33,16 @@ put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
 }
 
 /*
- * An empty magazine filled from the spans, or a full one for it; low addresses on
- * top, so that pages are touched in order. Deleted if there is no memory. What this
- * home has comes first, what others have next, and new memory last.
+ * An empty magazine filled from the spans; low addresses on top, so that pages are
+ * touched in order. Deleted if there is no memory.
  */
 static void **
 fill(unsigned class, unsigned home, void **mag)
 {
 	unsigned n, nslots = pcm_capacity(class);
-	void **full, *objs[PCM_MAG_NSLOTS_MAX];
+	void *objs[PCM_MAG_NSLOTS_MAX];
 
-	n = pcm_central_fill_own(class, home, objs, nslots);
-	if (n == 0) {
-		full = pcm_depot_get_any(class, mag);
-		if (full != PCM_MAG_NONE)
-			return full;
-		n = pcm_central_fill(class, home, objs, nslots);
-	}
+	n = pcm_central_fill(class, home, objs, nslots);
 	if (n == 0) {
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;

@@ -10,6 +10,16 @@
 
 /* ---- out ---- */
 
+/* The i-th of the other homes of the class; NULL: it does not have that one. */
+static struct pcm_central *
+other_home(unsigned class, unsigned home, unsigned i)
+{
+	home = (home + i) % PCM_NHOMES;
+	if (!(pcm_central_homes(class) >> home & 1))
+		return NULL;
+	return &pcm_centrals[home][class];
+}
+
 /*
  * Another home's span becomes this home's, the emptiest: it has the fewest blocks
  * that others use. Homes whose lock is taken are passed over.
@@ -17,14 +27,14 @@
 static struct pcm_span *
 take_over_locked(unsigned class, unsigned home)
 {
-	unsigned left = pcm_central_homes(class) & ~(1u << home);
 	struct pcm_span *span = NULL;
+	unsigned i;
 
-	for (; left != 0 && span == NULL; left &= left - 1) {
-		struct pcm_central *other =
-			&pcm_centrals[__builtin_ctz(left)][class];
+	for (i = 1; i < PCM_NHOMES && span == NULL; i++) {
+		struct pcm_central *other = other_home(class, home, i);
 
-		if (!pcm_trylock(&other->lock))
+		if (other == NULL || pcm_central_seems_full(other) ||
+		    !pcm_trylock(&other->lock))
 			continue;
 		span = pcm_central_emptiest_locked(other);
 		if (span != NULL)
@@ -100,18 +110,25 @@ grow(unsigned class, unsigned home)
 		return false;
 	span->home = (uint8_t)home;
 	pcm_lock(&central->lock);
-	central->nspans++;
-	pcm_central_relink_locked(span);
+	pcm_central_enter_locked(central, span);
 	pcm_unlock(&central->lock);
 	return true;
 }
 
-unsigned
-pcm_central_fill_own(unsigned class, unsigned home, void **objs, unsigned n)
+/* What others have, waiting for their locks: before there is new memory, or none. */
+static unsigned
+take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
 {
-	if (!(pcm_central_homes(class) >> home & 1))
-		return 0;
-	return take(class, home, false, objs, n);
+	unsigned i, taken = 0;
+
+	for (i = 1; i < PCM_NHOMES && taken == 0; i++) {
+		struct pcm_central *other = other_home(class, home, i);
+
+		if (other != NULL && !pcm_central_seems_full(other))
+			taken = take(class, (home + i) % PCM_NHOMES, false,
+				     objs, n);
+	}
+	return taken;
 }
 
 unsigned
@@ -120,9 +137,11 @@ pcm_central_fill(unsigned class, unsigned home, void **objs, unsigned n)
 	unsigned taken;
 
 	home = pcm_central_use_home(class, home);
-	do
+	do {
 		taken = take(class, home, true, objs, n);
-	while (taken == 0 && grow(class, home));
+		if (taken == 0)
+			taken = take_elsewhere(class, home, objs, n);
+	} while (taken == 0 && grow(class, home));
 	return taken;
 }
 
@@ -141,6 +160,8 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 		central->nout++;
 	}
 	pcm_unlock(&central->lock);
+	if (obj == NULL)
+		take_elsewhere(class, home, &obj, 1);
 	return obj;
 }
 
@@ -189,8 +210,9 @@ pcm_central_home(unsigned class, const void *p)
 {
 	const struct pcm_span *span = pcm_central_span_of(class, p);
 
-	return span == NULL ? 0 :
-			      __atomic_load_n(&span->home, __ATOMIC_RELAXED);
+	if (span == NULL)
+		return 0;
+	return __atomic_load_n(&span->home, __ATOMIC_RELAXED) % PCM_NHOMES;
 }
 
 /*
@@ -260,7 +282,10 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 
 /* ---- sifting ---- */
 
-/* Much is free in a home's spans: this many bytes, and this part of all blocks. */
+/*
+ * Much is free in a class's spans: this many bytes, and this part of all blocks. One
+ * home is looked at, and stands for the others.
+ */
 #define SIFT_BYTES ((size_t)512 << 10)
 #define SIFT_DIVISOR 4u
 
@@ -283,11 +308,12 @@ sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	    unsigned n, struct pcm_span **empty, enum pcm_span_fault *fault)
 {
 	unsigned i, kept = 0, class = span->class;
+	unsigned nhomes = (unsigned)__builtin_popcount(pcm_central_homes(class));
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	size_t nall = central->nspans * sc->nobjs;
 	size_t nfree = nall - central->nout;
 
-	if (nfree * sc->size < SIFT_BYTES || nfree < nall / SIFT_DIVISOR)
+	if (nfree * sc->size * nhomes < SIFT_BYTES || nfree < nall / SIFT_DIVISOR)
 		return n;
 	for (i = 0; i < n; i++) {
 		if (!covers(span, objs[i]))

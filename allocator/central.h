@@ -3,8 +3,8 @@
  *
  * Blocks leave from the fullest span first, so that others can become empty and
  * go back to the page heap. A span has a home, the group of CPUs that takes blocks
- * from it: CPUs that share a span share cache lines, and pay for each write. One lock per class, PCM_RANK_CENTRAL; no system call
- * is made under it.
+ * from it: CPUs that share a span share cache lines, and pay for each write. One lock
+ * per class and home, PCM_RANK_CENTRAL; no system call is made under it.
  */
 #ifndef PCM_CENTRAL_H
 #define PCM_CENTRAL_H
@@ -15,18 +15,13 @@
 void pcm_central_init(void);
 
 /*
- * pcm_central_fill_own() - take up to n blocks of `class` from the home's spans.
+ * pcm_central_fill() - take up to n blocks of `class`: from the home's spans, else
+ * from another home's, which then mostly become this one's, else from a new span.
  *
  * home		the caller's, pcm_percpu_home()
  *
- * Writes them to objs in ascending order within a span; returns how many.
- */
-unsigned pcm_central_fill_own(unsigned class, unsigned home, void **objs,
-			      unsigned n);
-
-/*
- * pcm_central_fill() - the same, if need be from other homes' spans, which become
- * this home's, and from new ones. At least 1 unless the system has no memory.
+ * Writes them to objs in ascending order within a span; returns how many, at
+ * least 1 unless the system has no memory.
  */
 unsigned pcm_central_fill(unsigned class, unsigned home, void **objs,
 			  unsigned n);
@@ -37,6 +32,12 @@ unsigned pcm_central_fill(unsigned class, unsigned home, void **objs,
  * zeroed	set to whether the block is known to read as 0
  */
 void *pcm_central_take(unsigned class, unsigned home, bool *zeroed);
+
+/*
+ * pcm_central_homes() - bit h: home h may have spans of the class. Bits are only
+ * ever added; home 0's is there from the start. Nobody locks a home without.
+ */
+unsigned pcm_central_homes(unsigned class);
 
 /* The home of the span that p lies in. A hint, without the lock. */
 unsigned pcm_central_home(unsigned class, const void *p);

@@ -5,6 +5,7 @@
 
 #include "central.h"
 #include "central_lists.h"
+#include "misuse.h"
 #include "page.h"
 
 /* Ticks that a span was left alone before its free pages go. */
@@ -64,19 +65,22 @@ unhold_locked(struct pcm_central *central, struct pcm_span *span,
 /*
  * Its blocks are held, so that the span stays while no lock is held; another home
  * may take it over meanwhile. True if all others are free by then: the span is off
- * the lists, and the caller's. (What is held at a fork stays so in the child.)
+ * the lists, and the caller's. (What is held at a fork stays so in the child.) The span
+ * is gone if the program has freed a held block, which was free, and all others.
  */
 static bool
 release_run_locked(struct pcm_central **central, struct pcm_span *span,
 		   const struct pcm_span_run *run)
 {
+	const char *start = span->start;
 	bool cold;
 
 	hold_locked(*central, span, run);
 	pcm_unlock(&(*central)->lock);
 	cold = pcm_sys_release(span->start + run->first * pcm_sys_page,
 			       run->npages * pcm_sys_page);
-	pcm_central_lock_span(span->class, span->start, central);
+	if (pcm_central_lock_span(span->class, start, central) != span)
+		pcm_misuse("free", start, PCM_MISUSE_ALREADY_FREE);
 	unhold_locked(*central, span, run, cold);
 	if (span->nfree < span->nobjs) {
 		pcm_central_relink_locked(span);
@@ -136,18 +140,20 @@ decay_home(struct pcm_central *central, struct budget *budget)
 }
 
 static size_t
-decay_class(unsigned class, struct budget *budget)
+decay_class(unsigned class, unsigned first, struct budget *budget)
 {
-	unsigned left = pcm_central_homes(class);
+	unsigned homes = pcm_central_homes(class), i, home;
 	size_t done = 0;
 
-	for (; left != 0; left &= left - 1)
-		done += decay_home(&pcm_centrals[__builtin_ctz(left)][class],
-				   budget);
+	for (i = 0; i < PCM_NHOMES; i++) {
+		home = (first + i) % PCM_NHOMES;
+		if (homes >> home & 1)
+			done += decay_home(&pcm_centrals[home][class], budget);
+	}
 	return done;
 }
 
-/* The class that comes first is another one each time, so that all have a turn. */
+/* What comes first is another class and home each time, so that all have a turn. */
 size_t
 pcm_central_decay(void)
 {
@@ -157,7 +163,7 @@ pcm_central_decay(void)
 	unsigned i;
 
 	for (i = 0; i < PCM_NCLASSES - 1 && budget.nreleases > 0; i++)
-		done += decay_class(1 + (now + i) % (PCM_NCLASSES - 1),
+		done += decay_class(1 + (now + i) % (PCM_NCLASSES - 1), now,
 				    &budget);
 	return done;
 }
@@ -175,7 +181,7 @@ pcm_central_trim(void)
 
 		pcm_central_stats_get(c, &stats);
 		budget.nreleases = (unsigned)stats.nspans;
-		done += decay_class(c, &budget);
+		done += decay_class(c, 0, &budget);
 	}
 	return done;
 }

@@ -16,6 +16,9 @@ static _Atomic uint8_t homes[PCM_NCLASSES];
 
 _Static_assert(PCM_NHOMES <= 8, "a bit each");
 
+/* Relaxed: only which home serves follows from it. */
+static atomic_bool crowded[PCM_NCLASSES];
+
 /* Bits are added under it, so that fork() knows which locks there are. */
 static struct pcm_lock homes_lock = PCM_LOCK_INIT(PCM_RANK_HOMES);
 
@@ -42,7 +45,8 @@ pcm_central_use_home(unsigned class, unsigned home)
 {
 	if (PCM_LIKELY(pcm_central_homes(class) >> home & 1))
 		return home;
-	if (pcm_lock_passes)
+	if (!atomic_load_explicit(&crowded[class], memory_order_relaxed) ||
+	    pcm_lock_passes)
 		return 0;
 	pcm_lock(&homes_lock);
 	pcm_centrals[home][class].lock.rank = PCM_RANK_CENTRAL;
@@ -52,10 +56,26 @@ pcm_central_use_home(unsigned class, unsigned home)
 	return home;
 }
 
+void
+pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
+{
+	central->nspans++;
+	if (central->nspans == PCM_CENTRAL_CROWDED)
+		atomic_store_explicit(&crowded[span->class], true,
+				      memory_order_relaxed);
+	pcm_central_relink_locked(span);
+}
+
 static struct pcm_central *
 central_of(const struct pcm_span *span)
 {
 	return &pcm_centrals[span->home][span->class];
+}
+
+static void
+set_nonempty(struct pcm_central *central, uint32_t lists)
+{
+	__atomic_store_n(&central->nonempty, lists, __ATOMIC_RELAXED);
 }
 
 void
@@ -74,7 +94,8 @@ pcm_central_unlink_locked(struct pcm_span *span)
 	if (span->next != NULL)
 		span->next->prev = span->prev;
 	if (*list == NULL)
-		central->nonempty &= ~((uint32_t)1 << span->bucket);
+		set_nonempty(central, central->nonempty &
+			     ~((uint32_t)1 << span->bucket));
 	span->bucket = 0;
 }
 
@@ -100,7 +121,7 @@ pcm_central_relink_locked(struct pcm_span *span)
 	if (span->next != NULL)
 		span->next->prev = span;
 	*list = span;
-	central->nonempty |= (uint32_t)1 << bucket;
+	set_nonempty(central, central->nonempty | (uint32_t)1 << bucket);
 }
 
 void
@@ -133,10 +154,15 @@ struct pcm_span *
 pcm_central_emptiest_locked(struct pcm_central *central)
 {
 	uint32_t lists = central->nonempty;
+	unsigned bucket;
 
 	if (lists == 0)
 		return NULL;
-	return *pcm_central_list(central, 31 - (unsigned)__builtin_clz(lists));
+	bucket = 31 - (unsigned)__builtin_clz(lists);
+	/* As empty, and its pages have memory. */
+	if (bucket % 2 != 0 && lists >> (bucket - 1) & 1)
+		bucket--;
+	return *pcm_central_list(central, bucket);
 }
 
 /* A span of another class: p was freed, its span left, and it came back. */

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "central.h"
 #include "lock.h"
 #include "percpu.h"
 #include "size_class.h"
@@ -26,9 +27,15 @@
 #define PCM_CENTRAL_FIRST 2u /* list; odd ones are the settled ones' */
 #define PCM_CENTRAL_END (2u * PCM_CENTRAL_NBUCKETS + 2u)
 
+/*
+ * Other homes are not worth spans of their own before the first one has so many. Then
+ * the class is crowded, and stays so.
+ */
+#define PCM_CENTRAL_CROWDED 32u
+
 struct pcm_central {
 	struct pcm_lock lock;
-	uint32_t nonempty; /* bit b: list b is not empty */
+	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */
 	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
 	size_t nspans;
 	size_t nout; /* of their blocks, in use or cached */
@@ -38,16 +45,14 @@ struct pcm_central {
 extern PCM_HIDDEN struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES];
 
 /*
- * pcm_central_homes() - bit h: home h may have spans of the class. Bits are only
- * ever added; home 0's is there from the start. Nobody locks a home without.
- */
-unsigned pcm_central_homes(unsigned class);
-
-/*
  * pcm_central_use_home() - a home that may be locked: `home`, which has its bit from
- * now on, or 0 if that is not possible now. No central's lock held.
+ * now on, or 0 if the class is not crowded, or in a fork. No central's lock held.
  */
 unsigned pcm_central_use_home(unsigned class, unsigned home);
+
+/* A new span, whose home is set, is one of the central's. */
+void pcm_central_enter_locked(struct pcm_central *central,
+			      struct pcm_span *span);
 
 /* Takes the span off its list, if it is on one. */
 void pcm_central_unlink_locked(struct pcm_span *span);
@@ -57,6 +62,13 @@ void pcm_central_relink_locked(struct pcm_span *span);
 
 /* The span becomes `home`'s, whose lock is held as well as its own home's. */
 void pcm_central_move_locked(struct pcm_span *span, unsigned home);
+
+/* Without the lock: a guess. */
+static inline bool
+pcm_central_seems_full(const struct pcm_central *central)
+{
+	return __atomic_load_n(&central->nonempty, __ATOMIC_RELAXED) == 0;
+}
 
 /* NULL: none has a free block. */
 struct pcm_span *pcm_central_fullest_locked(struct pcm_central *central);

@@ -25,24 +25,18 @@
 #define MIN_FULL 1u
 #define MAX_EMPTY 4u
 
-struct stack {
-	void **head;
-	unsigned n;
-};
-
 /* Full ones by the home of the objects in them, as far as one object tells it. */
-struct stacks {
-	void **head[PCM_NHOMES];
-	unsigned n; /* in all of them */
-};
-
 static struct depot {
 	struct pcm_lock lock;
-	struct stacks full;
-	struct stack empty;
-	unsigned low;	/* least full.n since the last decay */
-	size_t nobjs;	/* in the full ones */
+	uint32_t nempty, nfull; /* nfull: of all homes */
+	void **empty;
+	void **full[PCM_NHOMES];
+	uint16_t n[PCM_NHOMES];	  /* full ones of a home */
+	uint16_t low[PCM_NHOMES]; /* least n since the last decay */
+	size_t nobjs;		  /* in the full ones */
 } PCM_LINE_ALIGNED depots[PCM_NCLASSES];
+
+_Static_assert(sizeof(struct depot) == PCM_CACHE_LINE, "one line");
 
 static size_t max_bytes = MAX_BYTES; /* of a class */
 static unsigned min_full = MIN_FULL;
@@ -63,42 +57,46 @@ pcm_depot_init(void)
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		depots[c].lock.rank = PCM_RANK_DEPOT;
-		depots[c].empty.head = PCM_MAG_NONE;
+		depots[c].empty = PCM_MAG_NONE;
 		for (h = 0; h < PCM_NHOMES; h++)
-			depots[c].full.head[h] = PCM_MAG_NONE;
+			depots[c].full[h] = PCM_MAG_NONE;
 	}
 }
 
 static void
-push_on(void ***head, void **mag)
+push(void ***stack, void **mag)
 {
-	*pcm_mag_link(mag) = *head;
-	*head = mag;
+	*pcm_mag_link(mag) = *stack;
+	*stack = mag;
 }
 
 static void **
-pop_off(void ***head)
+pop(void ***stack)
 {
-	void **mag = *head;
+	void **mag = *stack;
 
 	if (mag != PCM_MAG_NONE)
-		*head = *pcm_mag_link(mag);
+		*stack = *pcm_mag_link(mag);
 	return mag;
 }
 
-static void
-push(struct stack *stack, void **mag)
+/* False: there are enough of them. */
+static bool
+push_empty_locked(struct depot *depot, void **mag)
 {
-	push_on(&stack->head, mag);
-	stack->n++;
+	if (depot->nempty >= MAX_EMPTY)
+		return false;
+	push(&depot->empty, mag);
+	depot->nempty++;
+	return true;
 }
 
 static void **
-pop(struct stack *stack)
+pop_empty_locked(struct depot *depot)
 {
-	void **mag = pop_off(&stack->head);
+	void **mag = pop(&depot->empty);
 
-	stack->n -= mag != PCM_MAG_NONE;
+	depot->nempty -= mag != PCM_MAG_NONE;
 	return mag;
 }
 
@@ -128,45 +126,46 @@ enough_in_all(void)
 	return now > ALL_MIN && now - ALL_MIN > pcm_limit_held() / ALL_DIVISOR;
 }
 
-/* Of that home. */
 static void **
-pop_full_locked(struct depot *depot, unsigned class, unsigned home)
+pop_of_home_locked(struct depot *depot, unsigned class, unsigned home)
 {
-	void **mag = pop_off(&depot->full.head[home]);
+	void **mag = pop(&depot->full[home]);
 
 	if (mag == PCM_MAG_NONE)
 		return mag;
-	depot->full.n--;
+	depot->nfull--;
+	depot->n[home]--;
+	if (depot->n[home] < depot->low[home])
+		depot->low[home] = depot->n[home];
 	depot->nobjs -= pcm_mag_count(mag);
 	add_to_all(class, -(ptrdiff_t)pcm_mag_count(mag));
-	if (depot->full.n < depot->low)
-		depot->low = depot->full.n;
 	return mag;
 }
 
-/* Of whatever home has one. */
+/* One of that home; if it has none, of any other. */
 static void **
-pop_any_locked(struct depot *depot, unsigned class)
+pop_full_locked(struct depot *depot, unsigned class, unsigned home)
 {
-	void **mag = PCM_MAG_NONE;
+	void **mag = pop_of_home_locked(depot, class, home);
 	unsigned h;
 
-	if (depot->full.n == 0)
-		return mag;
-	for (h = 0; h < PCM_NHOMES && mag == PCM_MAG_NONE; h++)
-		mag = pop_full_locked(depot, class, h);
+	for (h = 0; h < PCM_NHOMES && mag == PCM_MAG_NONE &&
+	     depot->nfull > 0; h++)
+		mag = pop_of_home_locked(depot, class, h);
 	return mag;
 }
 
 static bool
-has_room(const struct depot *depot, unsigned class, void **mag)
+has_room(const struct depot *depot, unsigned class, unsigned home,
+	 void **mag)
 {
 	size_t nobjs = depot->nobjs + pcm_mag_count(mag);
 
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
-	return depot->full.n < min_full ||
-		(nobjs * pcm_size_class[class].size <= max_bytes &&
+	return depot->nfull < min_full ||
+		(depot->n[home] < UINT16_MAX &&
+		 nobjs * pcm_size_class[class].size <= max_bytes &&
 		 !enough_in_all());
 }
 
@@ -175,10 +174,11 @@ static bool
 push_full_locked(struct depot *depot, unsigned class, unsigned home,
 		 void **mag)
 {
-	if (!has_room(depot, class, mag))
+	if (!has_room(depot, class, home, mag))
 		return false;
-	push_on(&depot->full.head[home], mag);
-	depot->full.n++;
+	push(&depot->full[home], mag);
+	depot->nfull++;
+	depot->n[home]++;
 	depot->nobjs += pcm_mag_count(mag);
 	add_to_all(class, (ptrdiff_t)pcm_mag_count(mag));
 	return true;
@@ -204,38 +204,22 @@ sift(unsigned class, void **mag)
 	return objs + pcm_central_sift(class, objs, n);
 }
 
-/* home: PCM_NHOMES for any. */
-static void **
-get_full(unsigned class, unsigned home, void **empty)
+void **
+pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
 	struct depot *depot = &depots[class];
 	void **mag;
 
 	pcm_lock(&depot->lock);
-	mag = home < PCM_NHOMES ? pop_full_locked(depot, class, home) :
-				  pop_any_locked(depot, class);
+	mag = pop_full_locked(depot, class, home);
 	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE &&
-	    depot->empty.n < MAX_EMPTY) {
-		push(&depot->empty, empty);
+	    push_empty_locked(depot, empty))
 		empty = PCM_MAG_NONE;
-	}
 	pcm_unlock(&depot->lock);
 	pcm_pulse_cached(0, false);
 	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE)
 		pcm_mag_delete(empty);
 	return mag;
-}
-
-void **
-pcm_depot_get_full(unsigned class, unsigned home, void **empty)
-{
-	return get_full(class, home, empty);
-}
-
-void **
-pcm_depot_get_any(unsigned class, void **empty)
-{
-	return get_full(class, PCM_NHOMES, empty);
 }
 
 /* Where its objects come from, as far as the top one tells. */
@@ -263,7 +247,7 @@ pcm_depot_get_empty(unsigned class, void **full)
 	pcm_lock(&depot->lock);
 	if (full == PCM_MAG_NONE || push_full_locked(depot, class, home, full)) {
 		full = PCM_MAG_NONE;
-		mag = pop(&depot->empty);
+		mag = pop_empty_locked(depot);
 	}
 	pcm_unlock(&depot->lock);
 	if (full != PCM_MAG_NONE)
@@ -287,10 +271,8 @@ pcm_depot_put(unsigned class, void **mag)
 	pcm_lock(&depot->lock);
 	if (!pcm_mag_empty(mag))
 		kept = push_full_locked(depot, class, home, mag);
-	else if (depot->empty.n < MAX_EMPTY)
-		push(&depot->empty, mag);
 	else
-		kept = false;
+		kept = push_empty_locked(depot, mag);
 	pcm_unlock(&depot->lock);
 	if (kept)
 		return;
@@ -299,16 +281,16 @@ pcm_depot_put(unsigned class, void **mag)
 	pcm_mag_delete(mag);
 }
 
-/* Flushes up to n full magazines, one at a time. */
+/* Flushes up to n full magazines of a home, one at a time. */
 static void
-flush_full(unsigned class, unsigned n)
+flush_full(unsigned class, unsigned home, unsigned n)
 {
 	struct depot *depot = &depots[class];
 	void **mag;
 
 	while (n-- > 0) {
 		pcm_lock(&depot->lock);
-		mag = pop_any_locked(depot, class);
+		mag = pop_of_home_locked(depot, class, home);
 		pcm_unlock(&depot->lock);
 		if (mag == PCM_MAG_NONE)
 			return;
@@ -316,33 +298,42 @@ flush_full(unsigned class, unsigned n)
 	}
 }
 
+static void
+decay_home(unsigned class, unsigned home)
+{
+	struct depot *depot = &depots[class];
+	unsigned idle;
+
+	pcm_lock(&depot->lock);
+	idle = depot->low[home];
+	depot->low[home] = depot->n[home];
+	pcm_unlock(&depot->lock);
+	flush_full(class, home, (idle + 1) / 2);
+}
+
 void
 pcm_depot_decay(void)
 {
-	unsigned c, idle;
+	unsigned c, h;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		struct depot *depot = &depots[c];
-
-		pcm_lock(&depot->lock);
-		idle = depot->low;
-		depot->low = depot->full.n;
-		pcm_unlock(&depot->lock);
-		flush_full(c, (idle + 1) / 2);
-	}
+	for (c = 1; c < PCM_NCLASSES; c++)
+		for (h = 0; h < PCM_NHOMES; h++)
+			if (h == 0 || pcm_central_homes(c) >> h & 1)
+				decay_home(c, h);
 }
 
 void
 pcm_depot_drain(void)
 {
-	unsigned c;
+	unsigned c, h;
 	void **mag;
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
-		flush_full(c, (unsigned)-1);
+		for (h = 0; h < PCM_NHOMES; h++)
+			flush_full(c, h, (unsigned)-1);
 		do {
 			pcm_lock(&depots[c].lock);
-			mag = pop(&depots[c].empty);
+			mag = pop_empty_locked(&depots[c]);
 			pcm_unlock(&depots[c].lock);
 			if (mag != PCM_MAG_NONE)
 				pcm_mag_delete(mag);

@@ -18,17 +18,14 @@ void pcm_depot_init(void);
 void pcm_depot_budget(size_t nbytes);
 
 /*
- * pcm_depot_get_full() - a magazine with objects of that home's spans (mostly; one
- * of them was looked at), or PCM_MAG_NONE.
+ * pcm_depot_get_full() - a magazine that is not empty, or PCM_MAG_NONE. Best one with
+ * objects of that home's spans (mostly; one of them was looked at).
  *
  * home		the caller's, pcm_percpu_home()
  * empty	an empty magazine given in return, or PCM_MAG_NONE; it is taken
  *		only if the result is not PCM_MAG_NONE
  */
 void **pcm_depot_get_full(unsigned class, unsigned home, void **empty);
-
-/* The same with objects of any home. */
-void **pcm_depot_get_any(unsigned class, void **empty);
 
 /*
  * pcm_depot_get_empty() - an empty magazine; PCM_MAG_NONE: no memory.

@@ -7,6 +7,8 @@
 
 #include "capacity.h"
 #include "central.h"
+#include "central_lists.h"
+#include "pagemap.h"
 #include "depot.h"
 #include "magazine.h"
 #include "size_class.h"
@@ -130,24 +132,34 @@ START_TEST(partly_filled)
 }
 END_TEST
 
-/* A home is given what comes from its spans; others get it if they ask for any. */
+/* A home is given what comes from its spans, and others what is left. */
 START_TEST(homes)
 {
-	void **mag[2], *rest;
+	void **mag[2], *rest, **all;
+	unsigned int n, i;
 
 	start();
+	n = PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs;
+	all = calloc(n, sizeof(*all));
+	for (i = 0; i < n; i++) /* the class is crowded */
+		must(pcm_central_fill(class, 0, &all[i], 1) == 1);
 	mag[0] = magazine_of(1, class, nslots(class));
-	while (pcm_central_fill_own(class, 1, &rest, 1) == 1)
-		; /* nothing that another home could take over */
+	do /* nothing is left that another home could take over */
+		must(pcm_central_fill(class, 1, &rest, 1) == 1);
+	while (pcm_pagemap_span(rest)->nfree > 0);
 	mag[1] = magazine_of(2, class, nslots(class));
 	pcm_depot_put(class, mag[0]);
 	pcm_depot_put(class, mag[1]);
-	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == PCM_MAG_NONE);
 	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[0]);
+	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[1]);
 	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == PCM_MAG_NONE);
-	must(pcm_depot_get_any(class, PCM_MAG_NONE) == mag[1]);
-	must(pcm_depot_get_any(class, PCM_MAG_NONE) == PCM_MAG_NONE);
+	pcm_depot_put(class, mag[1]);
+	pcm_depot_put(class, mag[0]);
+	must(pcm_depot_get_full(class, 2, PCM_MAG_NONE) == mag[1]);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag[0]);
 	must(pcm_depot_nobjs(class) == 0);
+	pcm_central_flush(class, all, n);
+	free(all);
 }
 END_TEST
 

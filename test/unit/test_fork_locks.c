@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "central.h"
+#include "central_lists.h"
 #include "depot.h"
 #include "magazine.h"
 #include "mapping.h"
@@ -75,15 +76,27 @@ static void use_central(unsigned int class)
 /* The lock of a home that every class has since lock_homes(). */
 #define HOME 5
 
+/* As many spans of the class as it takes until there are other homes than one. */
+static void crowd(unsigned int class)
+{
+	unsigned int n = PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs, i;
+	void **all = malloc((n + 1) * sizeof(*all));
+
+	for (i = 0; i < n; i++)
+		must(pcm_central_fill(class, 0, &all[i], 1) == 1);
+	must(pcm_central_fill(class, HOME, &all[n], 1) == 1);
+	pcm_central_flush(class, all, n + 1);
+	free(all);
+}
+
 static void lock_homes(void)
 {
+	static bool done;
 	unsigned int c;
-	void *p;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		must(pcm_central_fill(c, HOME, &p, 1) == 1);
-		pcm_central_flush(c, &p, 1);
-	}
+	for (c = 1; c < PCM_NCLASSES && !done; c++)
+		crowd(c);
+	done = true;
 	pcm_central_fork_lock();
 }
 
@@ -91,7 +104,7 @@ static void use_home(unsigned int class)
 {
 	void *p;
 
-	if (pcm_central_fill_own(class, HOME, &p, 1) == 1)
+	if (pcm_central_fill(class, HOME, &p, 1) == 1)
 		pcm_central_flush(class, &p, 1);
 }
 
