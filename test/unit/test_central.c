@@ -4,7 +4,6 @@
  */
 #include "unit.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,9 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "central.h"
-#include "central_lists.h"
-#include "lock.h"
+#include "central_kit.h"
 #include "misuse.h"
 #include "page_heap.h"
 #include "pagemap.h"
@@ -26,37 +23,6 @@
 #define NOBJS_MAX 8192
 
 static void *objs[2 * NOBJS_MAX];
-
-static struct pcm_central_stats stats_of(unsigned int class)
-{
-	struct pcm_central_stats stats;
-
-	pcm_central_stats_get(class, &stats);
-	return stats;
-}
-
-/* A class that this process does not use, with at least `nobjs` to a span. */
-static unsigned int unused_class(unsigned int nobjs)
-{
-	unsigned int c;
-
-	for (c = PCM_NCLASSES; c-- > 1;)
-		if (stats_of(c).nspans == 0 && pcm_size_class[c].nobjs >= nobjs)
-			return c;
-	must(!"a class that is not used");
-	return 0;
-}
-
-/* Takes n objects, however many fills it needs. */
-static void get_objects(unsigned int class, void **to, unsigned int n)
-{
-	unsigned int got;
-
-	for (; n > 0; n -= got, to += got) {
-		got = pcm_central_fill(class, 0, to, n);
-		must(got >= 1 && got <= n);
-	}
-}
 
 START_TEST(one_span)
 {
@@ -406,144 +372,6 @@ START_TEST(free_pages_go_back)
 }
 END_TEST
 
-/* From here on the class has other homes than the first. */
-static void crowd(unsigned int class)
-{
-	unsigned int n = PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs;
-	void **all = malloc(n * sizeof(*all));
-
-	get_objects(class, all, n);
-	pcm_central_flush(class, all, n);
-	free(all);
-	must(stats_of(class).nspans == 0);
-}
-
-/* Few spans are the first home's, whoever takes from them. */
-START_TEST(not_crowded)
-{
-	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, i;
-
-	for (i = 1; i < PCM_CENTRAL_CROWDED; i++) {
-		must(pcm_central_fill(c, i % PCM_NHOMES, objs + (i - 1) * n,
-				      n) == n);
-		must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
-	}
-	must(pcm_central_fill(c, 1, objs + (i - 1) * n, n) == n);
-	must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
-	must(pcm_central_fill(c, 1, objs + i * n, n) == n);
-	must(pcm_central_home(c, objs[i * n]) == 1);
-}
-END_TEST
-
-/* Each home has spans of its own, and keeps them when blocks come back. */
-START_TEST(homes)
-{
-	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, h, i;
-	void *got[8];
-
-	crowd(c);
-	for (h = 0; h < PCM_NHOMES; h++) {
-		must(pcm_central_fill(c, h, objs + h * n, n) == n);
-		must(pcm_central_home(c, objs[h * n]) == h);
-	}
-	must(stats_of(c).nspans == PCM_NHOMES);
-	for (i = 0; i < n - 1; i++)
-		for (h = 0; h < PCM_NHOMES; h++)
-			pcm_central_flush(c, objs + h * n + i, 1);
-	for (h = 0; h < PCM_NHOMES; h++) {
-		must(pcm_central_fill(c, h, got, n - 1 < 8 ? n - 1 : 8) >= 1);
-		must(pcm_pagemap_span(got[0]) ==
-		     pcm_pagemap_span(objs[h * n + n - 1]));
-	}
-}
-END_TEST
-
-/* Who has no span left takes another home's before a new one: the emptiest. */
-START_TEST(home_without_spans)
-{
-	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
-	struct pcm_span *full, *sparse;
-	void *p;
-
-	crowd(c);
-	must(pcm_central_fill(c, 1, objs, n) == n);
-	must(pcm_central_fill(c, 1, objs + n, n) == n);
-	full = pcm_pagemap_span(objs[0]);
-	sparse = pcm_pagemap_span(objs[n]);
-	pcm_central_flush(c, objs, 1);
-	pcm_central_flush(c, objs + n, n - 1);
-	must(pcm_central_fill(c, 3, &p, 1) == 1);
-	must(pcm_pagemap_span(p) == sparse && sparse->home == 3);
-	must(full->home == 1);
-	/* What comes back goes to the new home. */
-	pcm_central_flush(c, &p, 1);
-	must(pcm_central_fill(c, 3, &p, 1) == 1);
-	must(pcm_pagemap_span(p) == sparse);
-	must(pcm_central_fill(c, 3, objs + n, n - 2) == n - 2);
-	must(stats_of(c).nspans == 2 && stats_of(c).nout == 2 * n - 1);
-	must(pcm_central_fill(c, 3, &p, 1) == 1);
-	must(p == objs[0] && full->home == 3);
-	must(pcm_central_fill(c, 3, &p, 1) == 1);
-	must(stats_of(c).nspans == 3 && stats_of(c).nout == 2 * n + 1);
-}
-END_TEST
-
-static atomic_bool busy;
-
-/* Holds the lock of the first home most of the time. */
-static void *keep_busy(void *arg)
-{
-	unsigned int c = *(unsigned int *)arg, n;
-	void *mine[64];
-
-	while (atomic_load(&busy)) {
-		n = pcm_central_fill(c, 0, mine, 64);
-		pcm_central_flush(c, mine, n);
-	}
-	return NULL;
-}
-
-/* What is free in another home is found although its lock is taken. */
-START_TEST(busy_home)
-{
-	unsigned int c = unused_class(32), n = pcm_size_class[c].nobjs, i;
-	unsigned int nspans = 8 * PCM_CENTRAL_CROWDED;
-	pthread_t threads[3];
-	void *p;
-
-	get_objects(c, objs, nspans * n);
-	for (i = 0; i < nspans; i++)
-		pcm_central_flush(c, objs + i * n, n / 2);
-	atomic_store(&busy, true);
-	for (i = 0; i < 3; i++)
-		must(pthread_create(&threads[i], NULL, keep_busy, &c) == 0);
-	for (i = 0; i < nspans * (n / 2) / 2; i++)
-		must(pcm_central_fill(c, 1, &p, 1) == 1);
-	atomic_store(&busy, false);
-	for (i = 0; i < 3; i++)
-		must(pthread_join(threads[i], NULL) == 0);
-	must(stats_of(c).nspans == nspans);
-}
-END_TEST
-
-/* Who forks holds the locks of the homes that there are: it gets no other one. */
-START_TEST(no_new_home_in_fork)
-{
-	unsigned int c = unused_class(8);
-	void *p;
-
-	crowd(c);
-	pcm_central_fork_lock();
-	pcm_lock_fork_begin();
-	must(pcm_central_fill(c, 6, &p, 1) == 1);
-	must(pcm_central_home(c, p) == 0);
-	pcm_lock_fork_end();
-	pcm_central_fork_unlock();
-	must(pcm_central_fill(c, 6, &p, 1) == 1);
-	must(pcm_central_home(c, p) == 6);
-}
-END_TEST
-
 /* ---- threads ---- */
 
 static unsigned int storm_class;
@@ -598,11 +426,6 @@ int main(void)
 	tcase_add_test(tests, sift);
 	tcase_add_test(tests, sift_little);
 	tcase_add_test(tests, free_pages_go_back);
-	tcase_add_test(tests, not_crowded);
-	tcase_add_test(tests, homes);
-	tcase_add_test(tests, home_without_spans);
-	tcase_add_test(tests, busy_home);
-	tcase_add_test(tests, no_new_home_in_fork);
 	tcase_add_test(tests, threads);
 	return unit_end();
 }

@@ -1,0 +1,155 @@
+/*
+ * Homes of central lists: each has spans of its own, takes others' before there are
+ * new ones, and gets none while the process forks.
+ */
+#include "central_kit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lock.h"
+#include "pagemap.h"
+#include "percpu.h"
+#include "span.h"
+
+#define NOBJS_MAX 8192
+
+static void *objs[2 * NOBJS_MAX];
+
+/* Few spans are the first home's, whoever takes from them. */
+START_TEST(not_crowded)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, i;
+
+	for (i = 1; i < PCM_CENTRAL_CROWDED; i++) {
+		must(pcm_central_fill(c, i % PCM_NHOMES, objs + (i - 1) * n,
+				      n) == n);
+		must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
+	}
+	must(pcm_central_fill(c, 1, objs + (i - 1) * n, n) == n);
+	must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
+	must(pcm_central_fill(c, 1, objs + i * n, n) == n);
+	must(pcm_central_home(c, objs[i * n]) == 1);
+}
+END_TEST
+
+/* Each home has spans of its own, and keeps them when blocks come back. */
+START_TEST(homes)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, h, i;
+	void *got[8];
+
+	crowd(c);
+	for (h = 0; h < PCM_NHOMES; h++) {
+		must(pcm_central_fill(c, h, objs + h * n, n) == n);
+		must(pcm_central_home(c, objs[h * n]) == h);
+	}
+	must(stats_of(c).nspans == PCM_NHOMES);
+	for (i = 0; i < n - 1; i++)
+		for (h = 0; h < PCM_NHOMES; h++)
+			pcm_central_flush(c, objs + h * n + i, 1);
+	for (h = 0; h < PCM_NHOMES; h++) {
+		must(pcm_central_fill(c, h, got, n - 1 < 8 ? n - 1 : 8) >= 1);
+		must(pcm_pagemap_span(got[0]) ==
+		     pcm_pagemap_span(objs[h * n + n - 1]));
+	}
+}
+END_TEST
+
+/* Who has no span left takes another home's before a new one: the emptiest. */
+START_TEST(home_without_spans)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
+	struct pcm_span *full, *sparse;
+	void *p;
+
+	crowd(c);
+	must(pcm_central_fill(c, 1, objs, n) == n);
+	must(pcm_central_fill(c, 1, objs + n, n) == n);
+	full = pcm_pagemap_span(objs[0]);
+	sparse = pcm_pagemap_span(objs[n]);
+	pcm_central_flush(c, objs, 1);
+	pcm_central_flush(c, objs + n, n - 1);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(pcm_pagemap_span(p) == sparse && sparse->home == 3);
+	must(full->home == 1);
+	/* What comes back goes to the new home. */
+	pcm_central_flush(c, &p, 1);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(pcm_pagemap_span(p) == sparse);
+	must(pcm_central_fill(c, 3, objs + n, n - 2) == n - 2);
+	must(stats_of(c).nspans == 2 && stats_of(c).nout == 2 * n - 1);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(p == objs[0] && full->home == 3);
+	must(pcm_central_fill(c, 3, &p, 1) == 1);
+	must(stats_of(c).nspans == 3 && stats_of(c).nout == 2 * n + 1);
+}
+END_TEST
+
+static atomic_bool busy;
+
+/* Holds the lock of the first home most of the time. */
+static void *keep_busy(void *arg)
+{
+	unsigned int c = *(unsigned int *)arg, n;
+	void *mine[64];
+
+	while (atomic_load(&busy)) {
+		n = pcm_central_fill(c, 0, mine, 64);
+		pcm_central_flush(c, mine, n);
+	}
+	return NULL;
+}
+
+/* What is free in another home is found although its lock is taken. */
+START_TEST(busy_home)
+{
+	unsigned int c = unused_class(32), n = pcm_size_class[c].nobjs, i;
+	unsigned int nspans = 8 * PCM_CENTRAL_CROWDED;
+	pthread_t threads[3];
+	void *p;
+
+	get_objects(c, objs, nspans * n);
+	for (i = 0; i < nspans; i++)
+		pcm_central_flush(c, objs + i * n, n / 2);
+	atomic_store(&busy, true);
+	for (i = 0; i < 3; i++)
+		must(pthread_create(&threads[i], NULL, keep_busy, &c) == 0);
+	for (i = 0; i < nspans * (n / 2) / 2; i++)
+		must(pcm_central_fill(c, 1, &p, 1) == 1);
+	atomic_store(&busy, false);
+	for (i = 0; i < 3; i++)
+		must(pthread_join(threads[i], NULL) == 0);
+	must(stats_of(c).nspans == nspans);
+}
+END_TEST
+
+/* Who forks holds the locks of the homes that there are: it gets no other one. */
+START_TEST(no_new_home_in_fork)
+{
+	unsigned int c = unused_class(8);
+	void *p;
+
+	crowd(c);
+	pcm_central_fork_lock();
+	pcm_lock_fork_begin();
+	must(pcm_central_fill(c, 6, &p, 1) == 1);
+	must(pcm_central_home(c, p) == 0);
+	pcm_lock_fork_end();
+	pcm_central_fork_unlock();
+	must(pcm_central_fill(c, 6, &p, 1) == 1);
+	must(pcm_central_home(c, p) == 6);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("central_homes");
+
+	tcase_add_test(tests, not_crowded);
+	tcase_add_test(tests, homes);
+	tcase_add_test(tests, home_without_spans);
+	tcase_add_test(tests, busy_home);
+	tcase_add_test(tests, no_new_home_in_fork);
+	return unit_end();
+}
