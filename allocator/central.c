@@ -56,6 +56,7 @@ find_locked(unsigned class, unsigned home, bool others)
 	return span;
 }
 
+/* Others' spans are taken over for the first block only, not to have all n. */
 static unsigned
 take_locked(unsigned class, unsigned home, bool others, void **objs, unsigned n)
 {
@@ -63,7 +64,7 @@ take_locked(unsigned class, unsigned home, bool others, void **objs, unsigned n)
 	unsigned taken = 0;
 
 	while (taken < n &&
-	       (span = find_locked(class, home, others)) != NULL) {
+	       (span = find_locked(class, home, others && taken == 0)) != NULL) {
 		taken += pcm_span_take(span, objs + taken, n - taken);
 		pcm_central_relink_locked(span);
 	}
