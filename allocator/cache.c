@@ -73,12 +73,13 @@ static void **
 get_objects(unsigned class)
 {
 	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
-	unsigned home = pcm_percpu_home();
+	unsigned home;
 	void **full;
 
 	if (!pcm_mag_empty(spare))
 		return spare;
 	pcm_capacity_miss(class);
+	home = pcm_percpu_home();
 	full = pcm_depot_get_full(class, home, spare);
 	if (full != PCM_MAG_NONE)
 		return full;

@@ -44,42 +44,33 @@ take_over_locked(unsigned class, unsigned home)
 	return span;
 }
 
-/* A span of the home, which is locked, with free blocks: its own, or also others'. */
-static struct pcm_span *
-find_locked(unsigned class, unsigned home, bool others)
-{
-	struct pcm_span *span =
-		pcm_central_fullest_locked(&pcm_centrals[home][class]);
-
-	if (span == NULL && others)
-		span = take_over_locked(class, home);
-	return span;
-}
-
-/* Others' spans are taken over for the first block only, not to have all n. */
+/* Of spans that the central has. */
 static unsigned
-take_locked(unsigned class, unsigned home, bool others, void **objs, unsigned n)
+take_locked(struct pcm_central *central, void **objs, unsigned n)
 {
 	struct pcm_span *span;
 	unsigned taken = 0;
 
 	while (taken < n &&
-	       (span = find_locked(class, home, others && taken == 0)) != NULL) {
+	       (span = pcm_central_fullest_locked(central)) != NULL) {
 		taken += pcm_span_take(span, objs + taken, n - taken);
 		pcm_central_relink_locked(span);
 	}
-	pcm_centrals[home][class].nout += taken;
+	central->nout += taken;
 	return taken;
 }
 
+/* Another home's span is taken over for the first block only, not to have all n. */
 static unsigned
-take(unsigned class, unsigned home, bool others, void **objs, unsigned n)
+take(unsigned class, unsigned home, void **objs, unsigned n)
 {
 	struct pcm_central *central = &pcm_centrals[home][class];
 	unsigned taken;
 
 	pcm_lock(&central->lock);
-	taken = take_locked(class, home, others, objs, n);
+	taken = take_locked(central, objs, n);
+	if (taken == 0 && take_over_locked(class, home) != NULL)
+		taken = take_locked(central, objs, n);
 	pcm_unlock(&central->lock);
 	return taken;
 }
@@ -125,9 +116,11 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
 	for (i = 1; i < PCM_NHOMES && taken == 0; i++) {
 		struct pcm_central *other = other_home(class, home, i);
 
-		if (other != NULL && !pcm_central_seems_full(other))
-			taken = take(class, (home + i) % PCM_NHOMES, false,
-				     objs, n);
+		if (other == NULL || pcm_central_seems_full(other))
+			continue;
+		pcm_lock(&other->lock);
+		taken = take_locked(other, objs, n);
+		pcm_unlock(&other->lock);
 	}
 	return taken;
 }
@@ -139,7 +132,7 @@ pcm_central_fill(unsigned class, unsigned home, void **objs, unsigned n)
 
 	home = pcm_central_use_home(class, home);
 	do {
-		taken = take(class, home, true, objs, n);
+		taken = take(class, home, objs, n);
 		if (taken == 0)
 			taken = take_elsewhere(class, home, objs, n);
 	} while (taken == 0 && grow(class, home));
@@ -154,7 +147,9 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	void *obj = NULL;
 
 	pcm_lock(&central->lock);
-	span = find_locked(class, home, true);
+	span = pcm_central_fullest_locked(central);
+	if (span == NULL)
+		span = take_over_locked(class, home);
 	if (span != NULL) {
 		obj = pcm_span_take_one(span, zeroed);
 		pcm_central_relink_locked(span);
@@ -185,12 +180,12 @@ pcm_central_try_take(unsigned class)
 	void *obj = NULL;
 
 	for (; left != 0 && obj == NULL; left &= left - 1) {
-		unsigned home = (unsigned)__builtin_ctz(left);
-		struct pcm_central *central = &pcm_centrals[home][class];
+		struct pcm_central *central =
+			&pcm_centrals[__builtin_ctz(left)][class];
 
 		if (!pcm_trylock(&central->lock))
 			continue;
-		take_locked(class, home, false, &obj, 1);
+		take_locked(central, &obj, 1);
 		pcm_unlock(&central->lock);
 	}
 	return obj;
@@ -211,9 +206,7 @@ pcm_central_home(unsigned class, const void *p)
 {
 	const struct pcm_span *span = pcm_central_span_of(class, p);
 
-	if (span == NULL)
-		return 0;
-	return __atomic_load_n(&span->home, __ATOMIC_RELAXED) % PCM_NHOMES;
+	return span == NULL ? 0 : pcm_central_home_of(span);
 }
 
 /*
@@ -236,10 +229,7 @@ put_locked(struct pcm_central *central, struct pcm_span *span,
 	/* A block that was freed twice finds its span here, and off the lists. */
 	if (done == 0)
 		return 0;
-	pcm_central_unlink_locked(span);
-	central->nspans--;
-	span->next = *empty;
-	*empty = span;
+	pcm_central_leave_locked(central, span, empty);
 	return done;
 }
 

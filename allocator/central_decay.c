@@ -64,13 +64,13 @@ unhold_locked(struct pcm_central *central, struct pcm_span *span,
 
 /*
  * Its blocks are held, so that the span stays while no lock is held; another home
- * may take it over meanwhile. True if all others are free by then: the span is off
- * the lists, and the caller's. (What is held at a fork stays so in the child.) The span
- * is gone if the program has freed a held block, which was free, and all others.
+ * may take it over meanwhile. True if all others are free by then: the span has left
+ * for *empty. (What is held at a fork stays so in the child.) The span is gone if the
+ * program has freed a held block, which was free, and all others.
  */
 static bool
 release_run_locked(struct pcm_central **central, struct pcm_span *span,
-		   const struct pcm_span_run *run)
+		   const struct pcm_span_run *run, struct pcm_span **empty)
 {
 	const char *start = span->start;
 	bool cold;
@@ -86,8 +86,7 @@ release_run_locked(struct pcm_central **central, struct pcm_span *span,
 		pcm_central_relink_locked(span);
 		return false;
 	}
-	pcm_central_unlink_locked(span);
-	(*central)->nspans--;
+	pcm_central_leave_locked(*central, span, empty);
 	return true;
 }
 
@@ -101,20 +100,16 @@ settle_and_unlock(struct pcm_central *central, struct pcm_span *span,
 {
 	struct pcm_span_run run = { 0 };
 	size_t done = 0;
-	bool is_empty = false;
+	bool left = false;
 
 	span->settled = true;
-	while (!is_empty &&
+	while (!left &&
 	       pcm_span_next_warm(span, run.first + run.npages, &run)) {
 		done += run.npages * pcm_sys_page;
-		is_empty = release_run_locked(&central, span, &run);
+		left = release_run_locked(&central, span, &run, empty);
 	}
-	if (is_empty) {
-		span->next = *empty;
-		*empty = span;
-	} else {
+	if (!left)
 		pcm_central_relink_locked(span);
-	}
 	pcm_unlock(&central->lock);
 	return done;
 }

@@ -5,7 +5,6 @@
 
 #include <stdatomic.h>
 
-#include "central.h"
 #include "page_heap.h"
 #include "pagemap.h"
 
@@ -56,16 +55,6 @@ pcm_central_use_home(unsigned class, unsigned home)
 	return home;
 }
 
-void
-pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
-{
-	central->nspans++;
-	if (central->nspans == PCM_CENTRAL_CROWDED)
-		atomic_store_explicit(&crowded[span->class], true,
-				      memory_order_relaxed);
-	pcm_central_relink_locked(span);
-}
-
 static struct pcm_central *
 central_of(const struct pcm_span *span)
 {
@@ -78,8 +67,8 @@ set_nonempty(struct pcm_central *central, uint32_t lists)
 	__atomic_store_n(&central->nonempty, lists, __ATOMIC_RELAXED);
 }
 
-void
-pcm_central_unlink_locked(struct pcm_span *span)
+static void
+unlink_locked(struct pcm_span *span)
 {
 	struct pcm_central *central = central_of(span);
 	struct pcm_span **list;
@@ -111,7 +100,7 @@ pcm_central_relink_locked(struct pcm_span *span)
 		bucket += span->settled;
 	if (bucket == span->bucket)
 		return;
-	pcm_central_unlink_locked(span);
+	unlink_locked(span);
 	if (bucket == 0)
 		return;
 	list = pcm_central_list(central, bucket);
@@ -125,13 +114,33 @@ pcm_central_relink_locked(struct pcm_span *span)
 }
 
 void
+pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
+{
+	central->nspans++;
+	if (central->nspans == PCM_CENTRAL_CROWDED)
+		atomic_store_explicit(&crowded[span->class], true,
+				      memory_order_relaxed);
+	pcm_central_relink_locked(span);
+}
+
+void
+pcm_central_leave_locked(struct pcm_central *central, struct pcm_span *span,
+			 struct pcm_span **empty)
+{
+	unlink_locked(span);
+	central->nspans--;
+	span->next = *empty;
+	*empty = span;
+}
+
+void
 pcm_central_move_locked(struct pcm_span *span, unsigned home)
 {
 	struct pcm_central *from = central_of(span);
 	struct pcm_central *to = &pcm_centrals[home][span->class];
 	size_t nout = span->nobjs - span->nfree;
 
-	pcm_central_unlink_locked(span);
+	unlink_locked(span);
 	from->nspans--;
 	from->nout -= nout;
 	to->nspans++;
@@ -188,9 +197,7 @@ pcm_central_lock_span(unsigned class, const void *p,
 	struct pcm_span *span;
 
 	while ((span = pcm_central_span_of(class, p)) != NULL) {
-		*central = &pcm_centrals[__atomic_load_n(&span->home,
-							 __ATOMIC_RELAXED) %
-					 PCM_NHOMES][class];
+		*central = &pcm_centrals[pcm_central_home_of(span)][class];
 		pcm_lock(&(*central)->lock);
 		if (pcm_central_span_of(class, p) == span &&
 		    pcm_central_has(*central, span))

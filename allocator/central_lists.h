@@ -54,8 +54,9 @@ unsigned pcm_central_use_home(unsigned class, unsigned home);
 void pcm_central_enter_locked(struct pcm_central *central,
 			      struct pcm_span *span);
 
-/* Takes the span off its list, if it is on one. */
-void pcm_central_unlink_locked(struct pcm_span *span);
+/* An empty span is none any more: it goes to the front of the chain *empty. */
+void pcm_central_leave_locked(struct pcm_central *central,
+			      struct pcm_span *span, struct pcm_span **empty);
 
 /* Puts it on the list that its number of free blocks asks for. */
 void pcm_central_relink_locked(struct pcm_span *span);
@@ -80,13 +81,18 @@ pcm_central_list(struct pcm_central *central, unsigned bucket)
 	return &central->list[bucket - PCM_CENTRAL_FIRST];
 }
 
+/* A home, whatever the span has become meanwhile. */
+static inline unsigned
+pcm_central_home_of(const struct pcm_span *span)
+{
+	return __atomic_load_n(&span->home, __ATOMIC_RELAXED) % PCM_NHOMES;
+}
+
 /* Is the span the central's? Exact, and stays so, for who holds the central's lock. */
 static inline bool
 pcm_central_has(const struct pcm_central *central, const struct pcm_span *span)
 {
-	unsigned home = __atomic_load_n(&span->home, __ATOMIC_RELAXED);
-
-	return central == &pcm_centrals[home][span->class];
+	return central == &pcm_centrals[pcm_central_home_of(span)][span->class];
 }
 
 /* The span of the class that p lies in; NULL: none. */

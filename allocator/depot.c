@@ -194,14 +194,21 @@ pcm_depot_flush(unsigned class, void **mag)
 	return objs;
 }
 
-/* See pcm_central_sift(). The magazine may be empty afterwards. */
+/*
+ * See pcm_central_sift(). The magazine may be empty, before and afterwards; if it is
+ * not, *home is where its objects come from, as far as the top one tells.
+ */
 static void **
-sift(unsigned class, void **mag)
+sift(unsigned class, void **mag, unsigned *home)
 {
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	return objs + pcm_central_sift(class, objs, n);
+	if (n > 0)
+		mag = objs + pcm_central_sift(class, objs, n);
+	if (mag != objs)
+		*home = pcm_central_home(class, mag[-1]);
+	return mag;
 }
 
 void **
@@ -222,13 +229,6 @@ pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 	return mag;
 }
 
-/* Where its objects come from, as far as the top one tells. */
-static unsigned
-home_of(unsigned class, void **mag)
-{
-	return pcm_central_home(class, mag[-1]);
-}
-
 void **
 pcm_depot_get_empty(unsigned class, void **full)
 {
@@ -239,10 +239,9 @@ pcm_depot_get_empty(unsigned class, void **full)
 	if (full != PCM_MAG_NONE) {
 		pcm_pulse_cached(pcm_mag_count(full) *
 				 (size_t)pcm_size_class[class].size, true);
-		full = sift(class, full);
+		full = sift(class, full, &home);
 		if (pcm_mag_empty(full))
 			return pcm_mag_resize(full, pcm_capacity(class));
-		home = home_of(class, full);
 	}
 	pcm_lock(&depot->lock);
 	if (full == PCM_MAG_NONE || push_full_locked(depot, class, home, full)) {
@@ -264,10 +263,7 @@ pcm_depot_put(unsigned class, void **mag)
 	bool kept = true;
 	unsigned home = 0;
 
-	if (!pcm_mag_empty(mag))
-		mag = sift(class, mag);
-	if (!pcm_mag_empty(mag))
-		home = home_of(class, mag);
+	mag = sift(class, mag, &home);
 	pcm_lock(&depot->lock);
 	if (!pcm_mag_empty(mag))
 		kept = push_full_locked(depot, class, home, mag);
@@ -318,7 +314,7 @@ pcm_depot_decay(void)
 
 	for (c = 1; c < PCM_NCLASSES; c++)
 		for (h = 0; h < PCM_NHOMES; h++)
-			if (h == 0 || pcm_central_homes(c) >> h & 1)
+			if (pcm_central_homes(c) >> h & 1)
 				decay_home(c, h);
 }
 

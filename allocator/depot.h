@@ -2,7 +2,8 @@
  * depot.h - magazines between the CPUs, per size class.
  *
  * Full ones (any that are not empty), a stack for each home of their objects, and
- * empty ones, under one lock, PCM_RANK_DEPOT. Bounded; what is over the bound goes to the spans.
+ * empty ones, under one lock, PCM_RANK_DEPOT. Bounded; what is over the bound goes to
+ * the spans.
  *
  * "Magazine" is the top of one, see magazine.h; whoever passes one gives it
  * away, whoever gets one owns it.

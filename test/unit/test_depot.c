@@ -6,11 +6,10 @@
 #include <stdatomic.h>
 
 #include "capacity.h"
-#include "central.h"
-#include "central_lists.h"
-#include "pagemap.h"
+#include "central_kit.h"
 #include "depot.h"
 #include "magazine.h"
+#include "pagemap.h"
 #include "size_class.h"
 #include "storm.h"
 
@@ -135,14 +134,10 @@ END_TEST
 /* A home is given what comes from its spans, and others what is left. */
 START_TEST(homes)
 {
-	void **mag[2], *rest, **all;
-	unsigned int n, i;
+	void **mag[2], *rest;
 
 	start();
-	n = PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs;
-	all = calloc(n, sizeof(*all));
-	for (i = 0; i < n; i++) /* the class is crowded */
-		must(pcm_central_fill(class, 0, &all[i], 1) == 1);
+	crowd_used(class);
 	mag[0] = magazine_of(1, class, nslots(class));
 	do /* nothing is left that another home could take over */
 		must(pcm_central_fill(class, 1, &rest, 1) == 1);
@@ -158,8 +153,6 @@ START_TEST(homes)
 	must(pcm_depot_get_full(class, 2, PCM_MAG_NONE) == mag[1]);
 	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag[0]);
 	must(pcm_depot_nobjs(class) == 0);
-	pcm_central_flush(class, all, n);
-	free(all);
 }
 END_TEST
 

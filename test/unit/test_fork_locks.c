@@ -10,8 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "central.h"
-#include "central_lists.h"
+#include "central_kit.h"
 #include "depot.h"
 #include "magazine.h"
 #include "mapping.h"
@@ -76,17 +75,12 @@ static void use_central(unsigned int class)
 /* The lock of a home that every class has since lock_homes(). */
 #define HOME 5
 
-/* As many spans of the class as it takes until there are other homes than one. */
-static void crowd(unsigned int class)
+static void use_home(unsigned int class)
 {
-	unsigned int n = PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs, i;
-	void **all = malloc((n + 1) * sizeof(*all));
+	void *p;
 
-	for (i = 0; i < n; i++)
-		must(pcm_central_fill(class, 0, &all[i], 1) == 1);
-	must(pcm_central_fill(class, HOME, &all[n], 1) == 1);
-	pcm_central_flush(class, all, n + 1);
-	free(all);
+	if (pcm_central_fill(class, HOME, &p, 1) == 1)
+		pcm_central_flush(class, &p, 1);
 }
 
 static void lock_homes(void)
@@ -94,18 +88,13 @@ static void lock_homes(void)
 	static bool done;
 	unsigned int c;
 
-	for (c = 1; c < PCM_NCLASSES && !done; c++)
-		crowd(c);
+	for (c = 1; c < PCM_NCLASSES && !done; c++) {
+		crowd_used(c);
+		use_home(c);
+		must(pcm_central_homes(c) >> HOME & 1);
+	}
 	done = true;
 	pcm_central_fork_lock();
-}
-
-static void use_home(unsigned int class)
-{
-	void *p;
-
-	if (pcm_central_fill(class, HOME, &p, 1) == 1)
-		pcm_central_flush(class, &p, 1);
 }
 
 /* A home that the class does not have yet. */
