@@ -4,6 +4,7 @@
 #include "central.h"
 
 #include "central_lists.h"
+#include "limit.h"
 #include "misuse.h"
 #include "page_heap.h"
 #include "pagemap.h"
@@ -75,6 +76,9 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 	return taken;
 }
 
+/* A heap that has got so large has all sizes. */
+#define ALL_SIZES_AT ((size_t)192 << 10)
+
 static struct pcm_span *
 new_span(unsigned class)
 {
@@ -85,6 +89,10 @@ new_span(unsigned class)
 
 	if (start == NULL)
 		return NULL;
+	if (PCM_UNLIKELY(!atomic_load_explicit(&pcm_size_class_all,
+					       memory_order_relaxed)) &&
+	    pcm_limit_held() >= ALL_SIZES_AT)
+		pcm_size_class_use_all();
 	span = pcm_span_new_small(start, class, zeroed);
 	if (span == NULL)
 		pcm_page_heap_free(start, npages);

@@ -10,7 +10,10 @@
 
 struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES];
 
-/* Relaxed: what a bit leads to is guarded by that home's lock. */
+/*
+ * Homes besides the first, which every class has. Relaxed: what a bit leads to is
+ * guarded by that home's lock.
+ */
 static _Atomic uint8_t homes[PCM_NCLASSES];
 
 _Static_assert(PCM_NHOMES <= 8, "a bit each");
@@ -26,16 +29,14 @@ pcm_central_init(void)
 {
 	unsigned c;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		pcm_centrals[0][c].lock.rank = PCM_RANK_CENTRAL;
-		atomic_store_explicit(&homes[c], 1, memory_order_relaxed);
-	}
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_set_rank(&pcm_centrals[0][c].lock, PCM_RANK_CENTRAL);
 }
 
 unsigned
 pcm_central_homes(unsigned class)
 {
-	return atomic_load_explicit(&homes[class], memory_order_relaxed);
+	return 1u | atomic_load_explicit(&homes[class], memory_order_relaxed);
 }
 
 /* Who forks holds the locks of all homes that there were: no more of them then. */
@@ -48,7 +49,7 @@ pcm_central_use_home(unsigned class, unsigned home)
 	    pcm_lock_passes)
 		return 0;
 	pcm_lock(&homes_lock);
-	pcm_centrals[home][class].lock.rank = PCM_RANK_CENTRAL;
+	pcm_lock_set_rank(&pcm_centrals[home][class].lock, PCM_RANK_CENTRAL);
 	atomic_fetch_or_explicit(&homes[class], (uint8_t)(1u << home),
 				 memory_order_relaxed);
 	pcm_unlock(&homes_lock);

@@ -21,11 +21,14 @@
  * over goes to the spans, where its pages can serve other sizes while they are still
  * in the CPU's caches.
  */
-#define MAX_BYTES ((size_t)128 << 10)
+#define MAX_BYTES ((size_t)512 << 10)
 #define MIN_FULL 1u
 #define MAX_EMPTY 4u
 
-/* Full ones by the home of the objects in them, as far as one object tells it. */
+/*
+ * Full ones by the home of the objects in them, as far as one object tells it. Stacks
+ * end with NULL, so that a class nobody uses needs no memory touched.
+ */
 static struct depot {
 	struct pcm_lock lock;
 	uint32_t nempty, nfull; /* nfull: of all homes */
@@ -53,14 +56,10 @@ pcm_depot_budget(size_t nbytes)
 void
 pcm_depot_init(void)
 {
-	unsigned c, h;
+	unsigned c;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		depots[c].lock.rank = PCM_RANK_DEPOT;
-		depots[c].empty = PCM_MAG_NONE;
-		for (h = 0; h < PCM_NHOMES; h++)
-			depots[c].full[h] = PCM_MAG_NONE;
-	}
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_set_rank(&depots[c].lock, PCM_RANK_DEPOT);
 }
 
 static void
@@ -75,8 +74,9 @@ pop(void ***stack)
 {
 	void **mag = *stack;
 
-	if (mag != PCM_MAG_NONE)
-		*stack = *pcm_mag_link(mag);
+	if (mag == NULL)
+		return PCM_MAG_NONE;
+	*stack = *pcm_mag_link(mag);
 	return mag;
 }
 

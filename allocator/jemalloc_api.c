@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "slow.h"
 
 #define LG_ALIGN_MASK 0x3f
 #define FLAG_ZERO 0x40
@@ -38,6 +39,24 @@ align_of(int flags)
 	return lg < PCM_ADDRESS_BITS ? (size_t)1 << lg : 0;
 }
 
+/*
+ * jemalloc promises that nallocx() tells the size of the block to come: whoever calls
+ * these gets all sizes from the first call on.
+ */
+static void
+use_all_sizes(void)
+{
+	bool entered;
+
+	if (PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
+					    memory_order_relaxed)))
+		return;
+	entered = pcm_slow_enter(); /* the set-up comes first */
+	pcm_size_class_use_all();
+	if (entered)
+		pcm_slow_leave();
+}
+
 /* mallocx() - malloc() with flags; NULL: no memory. */
 PCM_EXPORT void *
 mallocx(size_t nbytes, int flags)
@@ -48,6 +67,7 @@ mallocx(size_t nbytes, int flags)
 
 	if (align == 0)
 		return NULL;
+	use_all_sizes();
 	p = pcm_block_alloc(nbytes, align, &zeroed);
 	if (p != NULL && (flags & FLAG_ZERO) && !zeroed)
 		memset(p, 0, pcm_block_size("mallocx", p));
@@ -62,6 +82,7 @@ rallocx(void *p, size_t nbytes, int flags)
 	size_t align = align_of(flags), new;
 	void *moved;
 
+	use_all_sizes();
 	if (align == PCM_ANY_ALIGN && !(flags & FLAG_ZERO))
 		return realloc(p, nbytes == 0 ? 1 : nbytes);
 	moved = mallocx(nbytes, flags);
@@ -115,9 +136,8 @@ nallocx(size_t nbytes, int flags)
 		return 0;
 	if (nbytes == 0)
 		nbytes = 1;
-	class = align <= PCM_ANY_ALIGN && nbytes <= PCM_SMALL_MAX ?
-		pcm_size_class_of(nbytes) :
-		pcm_size_class_of_aligned(nbytes, align);
+	use_all_sizes();
+	class = pcm_size_class_of_aligned(nbytes, align);
 	if (class != 0)
 		return pcm_size_class[class].size;
 	return pcm_round_up(nbytes, PCM_PAGE);

@@ -3,6 +3,8 @@
  */
 #include "size_class.h"
 
+#include <stdbool.h>
+
 #include "page.h"
 
 /*
@@ -74,17 +76,46 @@ slots(uint32_t size, size_t magazine_bytes)
 	return (uint8_t)(n > NSLOTS_MAX ? NSLOTS_MAX : n);
 }
 
+atomic_bool pcm_size_class_all;
+
+/* Those of a small heap; a block above 4 KiB has pages of its own. */
+#define FEW_TO 4096u
+
+static bool
+is_one_of_few(uint32_t size)
+{
+	return size <= 64 || size == 96 || size == 192 || size > FEW_TO ||
+		(size & (size - 1)) == 0;
+}
+
 static void
-fill_table(uint8_t *table, size_t nentries, unsigned shift)
+fill_table(uint8_t *table, size_t nentries, unsigned shift, bool all)
 {
 	uint8_t class = 1;
 	size_t i;
 
 	for (i = 0; i < nentries; i++) {
-		while (sizes[class] < i << shift)
+		while (sizes[class] < i << shift ||
+		       !(all || is_one_of_few(sizes[class])))
 			class++;
-		table[i] = class;
+		__atomic_store_n(&table[i], class, __ATOMIC_RELAXED);
 	}
+}
+
+static void
+fill_tables(bool all)
+{
+	fill_table(pcm_size_class_fine, PCM_ARRAY_LEN(pcm_size_class_fine),
+		   PCM_FINE_SHIFT, all);
+	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
+		   PCM_COARSE_SHIFT, all);
+}
+
+void
+pcm_size_class_use_all(void)
+{
+	fill_tables(true);
+	atomic_store_explicit(&pcm_size_class_all, true, memory_order_relaxed);
 }
 
 void
@@ -103,10 +134,7 @@ pcm_size_class_init(size_t magazine_bytes)
 		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
 					     1) / sc->size);
 	}
-	fill_table(pcm_size_class_fine, PCM_ARRAY_LEN(pcm_size_class_fine),
-		   PCM_FINE_SHIFT);
-	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
-		   PCM_COARSE_SHIFT);
+	fill_tables(false);
 }
 
 /*

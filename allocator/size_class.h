@@ -8,6 +8,7 @@
 #ifndef PCM_SIZE_CLASS_H
 #define PCM_SIZE_CLASS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,12 @@
 #define PCM_NCLASSES 77 /* class 0 included */
 #define PCM_SMALL_MAX ((size_t)262144)
 
-/* Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. */
+/*
+ * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. They change
+ * once, to smaller classes, while other threads read them: a byte is read as a whole,
+ * and either class will do, even one after the other. (An atomic read would cost
+ * malloc an instruction.)
+ */
 #define PCM_FINE_MAX ((size_t)2048)
 #define PCM_FINE_SHIFT 3
 #define PCM_COARSE_SHIFT 7
@@ -34,12 +40,19 @@ extern PCM_HIDDEN uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) +
 extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 
 /*
- * Fills the tables; before that every lookup gives class 0.
+ * Fills the tables; before that every lookup gives class 0. Until
+ * pcm_size_class_use_all() they know few classes up to 4 KiB: each that is used costs
+ * a page and a magazine, more than rounding up does in a small heap.
  *
  * magazine_bytes	what a magazine may hold at most; if that is less than what
  *			it would be anyway, larger classes get none
  */
 void pcm_size_class_init(size_t magazine_bytes);
+
+/* From now on all classes are used. Any thread, after pcm_size_class_init(). */
+void pcm_size_class_use_all(void);
+
+extern PCM_HIDDEN atomic_bool pcm_size_class_all;
 
 /* Class of n <= PCM_SMALL_MAX bytes. */
 PCM_ALWAYS_INLINE unsigned

@@ -157,22 +157,28 @@ drain_one(struct pcm_shard *s, bool idle,
 				take(stack, top[w][stack]);
 }
 
-void
-pcm_shard_drain(void (*take)(unsigned stack, void **top))
+/* Where no shard was ever used, their memory is not touched. */
+static void
+drain(bool idle, void (*take)(unsigned stack, void **top))
 {
 	unsigned i;
 
+	if (pcm_shard_nready() == 0)
+		return;
 	for (i = 0; i < nshards; i++)
-		drain_one(&shards[i], false, take);
+		drain_one(&shards[i], idle, take);
+}
+
+void
+pcm_shard_drain(void (*take)(unsigned stack, void **top))
+{
+	drain(false, take);
 }
 
 void
 pcm_shard_drain_idle(void (*take)(unsigned stack, void **top))
 {
-	unsigned i;
-
-	for (i = 0; i < nshards; i++)
-		drain_one(&shards[i], true, take);
+	drain(true, take);
 }
 
 void
@@ -200,7 +206,7 @@ pcm_shard_init(unsigned n)
 
 	nshards = n;
 	for (i = 0; i < n; i++)
-		shards[i].lock.rank = PCM_RANK_SHARD;
+		pcm_lock_set_rank(&shards[i].lock, PCM_RANK_SHARD);
 }
 
 void

@@ -16,11 +16,14 @@
  *	end_live_kib	what the program holds, in bytes that it asked for
  *	end_rss_kib	resident memory, of the whole process
  *	end_ratio	one over the other
+ *	end_blocks_ratio the bytes of the blocks themselves, as sizes are rounded up,
+ *			over live ones: where the allocator's mallinfo2 tells
  *	worst_ratio	the worst of some NLOOKS looks during the run
  *	mean_ratio	their mean
  */
 #include "harness.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 
@@ -263,6 +266,16 @@ static void prepare(void)
 		measure_die("pthread_barrier_init failed");
 }
 
+/* An allocator that has no mallinfo2 leaves libc's, which knows of no blocks. */
+static void report_blocks(void)
+{
+	struct mallinfo2 info = mallinfo2();
+	double kib = (double)(info.uordblks + info.hblkhd) / 1024;
+
+	if (kib >= harness_live_kib())
+		harness_print("end_blocks_ratio", kib / harness_live_kib());
+}
+
 static void report_end(void)
 {
 	double rss = measure_rss_kib();
@@ -270,6 +283,7 @@ static void report_end(void)
 	harness_print("end_live_kib", harness_live_kib());
 	harness_print("end_rss_kib", rss);
 	harness_print("end_ratio", rss / harness_live_kib());
+	report_blocks();
 	harness_print("worst_ratio", looks.worst);
 	harness_print("mean_ratio", looks.sum / looks.n);
 }

@@ -145,6 +145,7 @@ def drift():
     rows = []
     for title, metric, unit in (
             ("RSS / live at the end", "end_ratio", 1),
+            ("its blocks, rounded up / live", "end_blocks_ratio", 1),
             ("worst in the run", "worst_ratio", 1),
             ("mean of the run", "mean_ratio", 1),
             ("RSS at the end, MiB", "end_rss_kib", 1024),

@@ -8,6 +8,7 @@
  */
 #include "suite.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -266,6 +267,8 @@ START_TEST(an_interior_pointer_of_a_small_block_after_many_frees)
 		size_t n = small_size[i];
 		char *p = malloc(n);
 
+		/* Of its own size: those to come may be rounded up less. */
+		n = malloc_usable_size(p);
 		expect((struct misuse){ "free", p + 8, n, free_bad_then_many },
 		       INTERIOR);
 		free(p);
@@ -319,6 +322,7 @@ START_TEST(a_small_block_freed_twice_and_many_others)
 		size_t n = small_size[i];
 		void *keep = malloc(n), *p = malloc(n);
 
+		n = malloc_usable_size(p);
 		expect((struct misuse){ "free", p, n, free_twice_then_many },
 		       ALREADY_FREE);
 		free(p);

@@ -30,8 +30,7 @@ START_TEST(is_at_least_the_size)
 }
 END_TEST
 
-/* An eighth of the block, or what rounding up to 16 takes. */
-START_TEST(wastes_no_more_than_an_eighth)
+static void check_waste(unsigned divisor)
 {
 	size_t n;
 
@@ -39,10 +38,30 @@ START_TEST(wastes_no_more_than_an_eighth)
 		void *p = malloc(n);
 		size_t usable = malloc_usable_size(p);
 
-		ck_assert_msg(usable <= n + usable / 8 + 15,
+		ck_assert_msg(usable <= n + usable / divisor + 15,
 			      "malloc(%zu) has %zu bytes", n, usable);
 		free(p);
 	}
+}
+
+/* In a small heap, which has few sizes (docs/DESIGN.md). */
+START_TEST(wastes_no_more_than_half)
+{
+	check_waste(2);
+}
+END_TEST
+
+/* An eighth of the block, or what rounding up to 16 takes. */
+START_TEST(wastes_no_more_than_an_eighth)
+{
+	static void *heap[1000];
+	size_t i;
+
+	for (i = 0; i < 1000; i++)
+		heap[i] = malloc(1000);
+	check_waste(8);
+	for (i = 0; i < 1000; i++)
+		free(heap[i]);
 }
 END_TEST
 
@@ -114,6 +133,7 @@ int main(void)
 
 	tcase_add_test(tests, of_null_is_zero);
 	tcase_add_test(tests, is_at_least_the_size);
+	tcase_add_test(tests, wastes_no_more_than_half);
 	tcase_add_test(tests, wastes_no_more_than_an_eighth);
 	tcase_add_test(tests, all_of_it_belongs_to_the_block);
 	tcase_add_test(tests, of_blocks_from_every_function);

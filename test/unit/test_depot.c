@@ -13,8 +13,8 @@
 #include "size_class.h"
 #include "storm.h"
 
-/* docs/DESIGN.md: the larger of 128 KiB and one magazine a class. */
-#define BOUND_BYTES ((size_t)128 << 10)
+/* docs/DESIGN.md: the larger of 512 KiB and one magazine a class. */
+#define BOUND_BYTES ((size_t)512 << 10)
 #define BOUND_MAGAZINES 1
 
 static unsigned int class_of_size(size_t n)

@@ -12,6 +12,8 @@
 #define WASTE_DIVISOR 8
 #define TAIL_DIVISOR 16
 #define SPAN_PAGES_MAX 64
+#define FEW_TO 4096
+#define NFEW 13 /* 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096 */
 
 static void setup(void)
 {
@@ -40,12 +42,37 @@ START_TEST(powers_of_two)
 }
 END_TEST
 
+/* At first few sizes are used, of which each serves, and at most doubles it. */
+START_TEST(few_sizes)
+{
+	unsigned int c, used = 0, last = 0, least = 1;
+	size_t n;
+
+	pcm_size_class_init(SIZE_MAX);
+	must(!pcm_size_class_all);
+	for (n = 1; n <= PCM_SMALL_MAX; n++) {
+		while (pcm_size_class[least].size < n)
+			least++;
+		c = pcm_size_class_of(n);
+		must(c >= least && pcm_size_class[c].size >= n);
+		must(pcm_size_class[c].size < 2 * n || n <= 8);
+		must(n <= FEW_TO || c == least);
+		must(c >= last);
+		used += n <= FEW_TO && c != last;
+		last = c;
+	}
+	must(used == NFEW);
+}
+END_TEST
+
 /* The smallest class that serves, and not too large. */
 START_TEST(every_size)
 {
 	unsigned int c, expected = 1;
 	size_t n, size;
 
+	pcm_size_class_use_all();
+	must(pcm_size_class_all);
 	for (n = 0; n <= PCM_SMALL_MAX; n++) {
 		while (pcm_size_class[expected].size < n)
 			expected++;
@@ -155,6 +182,7 @@ START_TEST(aligned)
 	size_t align, n;
 	unsigned int i;
 
+	pcm_size_class_use_all();
 	for (align = 1; align <= PCM_PAGE; align *= 2) {
 		for (n = 0; n <= 20000; n++)
 			must(pcm_size_class_of_aligned(n, align) ==
@@ -169,6 +197,21 @@ START_TEST(aligned)
 		must(pcm_size_class_of_aligned(PCM_SMALL_MAX + 1, align) == 0);
 		must(pcm_size_class_of_aligned(SIZE_MAX, align) == 0);
 	}
+}
+END_TEST
+
+/* Of the few sizes, too, one that is large enough and aligned. */
+START_TEST(few_aligned)
+{
+	size_t align, n;
+	unsigned int c;
+
+	for (align = 1; align <= PCM_PAGE; align *= 2)
+		for (n = 0; n <= 20000; n++) {
+			c = pcm_size_class_of_aligned(n, align);
+			must(c >= expected_aligned(n, align));
+			must(pcm_size_class[c].size % align == 0);
+		}
 }
 END_TEST
 
@@ -192,12 +235,14 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, sizes_ascend);
 	tcase_add_test(tests, powers_of_two);
+	tcase_add_test(tests, few_sizes);
 	tcase_add_test(tests, every_size);
 	tcase_add_test(tests, before_init);
 	tcase_add_test(tests, spans);
 	tcase_add_test(tests, magazines);
 	tcase_add_test(tests, every_offset);
 	tcase_add_test(tests, aligned);
+	tcase_add_test(tests, few_aligned);
 	tcase_add_test(tests, aligned_to_more_than_a_page);
 	return unit_end();
 }
