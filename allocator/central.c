@@ -11,14 +11,24 @@
 
 /* ---- out ---- */
 
-/* The i-th of the other homes of the class; NULL: it does not have that one. */
-static struct pcm_central *
-other_home(unsigned class, unsigned home, unsigned i)
+/*
+ * The other homes of the class, a bit for each: bit i is the i-th after `home`, so that
+ * not all begin with the same one.
+ */
+static unsigned
+others(unsigned class, unsigned home)
 {
-	home = (home + i) % PCM_NHOMES;
-	if (!(pcm_central_homes(class) >> home & 1))
-		return NULL;
-	return &pcm_centrals[home][class];
+	unsigned homes = pcm_central_homes(class);
+
+	return (homes | homes << PCM_NHOMES) >> home & ((1u << PCM_NHOMES) - 2);
+}
+
+/* The first one of `others`. */
+static struct pcm_central *
+first_other(unsigned class, unsigned home, unsigned others)
+{
+	home += (unsigned)__builtin_ctz(others);
+	return &pcm_centrals[home % PCM_NHOMES][class];
 }
 
 /*
@@ -29,13 +39,12 @@ static struct pcm_span *
 take_over_locked(unsigned class, unsigned home)
 {
 	struct pcm_span *span = NULL;
-	unsigned i;
+	unsigned left = others(class, home);
 
-	for (i = 1; i < PCM_NHOMES && span == NULL; i++) {
-		struct pcm_central *other = other_home(class, home, i);
+	for (; left != 0 && span == NULL; left &= left - 1) {
+		struct pcm_central *other = first_other(class, home, left);
 
-		if (other == NULL || pcm_central_seems_full(other) ||
-		    !pcm_trylock(&other->lock))
+		if (pcm_central_seems_full(other) || !pcm_trylock(&other->lock))
 			continue;
 		span = pcm_central_emptiest_locked(other);
 		if (span != NULL)
@@ -119,12 +128,12 @@ grow(unsigned class, unsigned home)
 static unsigned
 take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
 {
-	unsigned i, taken = 0;
+	unsigned left = others(class, home), taken = 0;
 
-	for (i = 1; i < PCM_NHOMES && taken == 0; i++) {
-		struct pcm_central *other = other_home(class, home, i);
+	for (; left != 0 && taken == 0; left &= left - 1) {
+		struct pcm_central *other = first_other(class, home, left);
 
-		if (other == NULL || pcm_central_seems_full(other))
+		if (pcm_central_seems_full(other))
 			continue;
 		pcm_lock(&other->lock);
 		taken = take_locked(other, objs, n);
