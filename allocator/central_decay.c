@@ -120,7 +120,7 @@ decay_home(struct pcm_central *central, struct budget *budget)
 	struct pcm_span *span, *empty = NULL;
 	size_t done = 0;
 
-	while (budget->nreleases > 0) {
+	while (budget->nreleases > 0 && !pcm_central_seems_full(central)) {
 		pcm_lock(&central->lock);
 		span = old_locked(central, budget);
 		if (span == NULL) {

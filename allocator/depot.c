@@ -310,12 +310,14 @@ decay_home(unsigned class, unsigned home)
 void
 pcm_depot_decay(void)
 {
-	unsigned c, h;
+	unsigned c, left;
 
-	for (c = 1; c < PCM_NCLASSES; c++)
-		for (h = 0; h < PCM_NHOMES; h++)
-			if (pcm_central_homes(c) >> h & 1)
-				decay_home(c, h);
+	for (c = 1; c < PCM_NCLASSES; c++) {
+		if (pcm_capacity(c) == 0)
+			continue; /* there never was a magazine */
+		for (left = pcm_central_homes(c); left != 0; left &= left - 1)
+			decay_home(c, (unsigned)__builtin_ctz(left));
+	}
 }
 
 void

@@ -46,15 +46,15 @@ align_of(int flags)
 static void
 use_all_sizes(void)
 {
-	bool entered;
-
 	if (PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
-					    memory_order_relaxed)))
+					    memory_order_acquire)))
 		return;
-	entered = pcm_slow_enter(); /* the set-up comes first */
-	pcm_size_class_use_all();
-	if (entered)
+	if (pcm_slow_enter()) { /* sets up, if nobody has */
+		pcm_size_class_use_all();
 		pcm_slow_leave();
+	} else if (atomic_load_explicit(&pcm_slow_ready, memory_order_acquire)) {
+		pcm_size_class_use_all();
+	} /* else a handler has interrupted the set-up: not now */
 }
 
 /* mallocx() - malloc() with flags; NULL: no memory. */

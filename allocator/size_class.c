@@ -78,8 +78,8 @@ slots(uint32_t size, size_t magazine_bytes)
 
 atomic_bool pcm_size_class_all;
 
-/* Those of a small heap; a block above 4 KiB has pages of its own. */
-#define FEW_TO 4096u
+/* Those of a small heap. Above 1 KiB, where a class has no magazine at first, all. */
+#define FEW_TO 1024u
 
 static bool
 is_one_of_few(uint32_t size)
@@ -103,19 +103,19 @@ fill_table(uint8_t *table, size_t nentries, unsigned shift, bool all)
 }
 
 static void
-fill_tables(bool all)
+fill_fine(bool all)
 {
 	fill_table(pcm_size_class_fine, PCM_ARRAY_LEN(pcm_size_class_fine),
 		   PCM_FINE_SHIFT, all);
-	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
-		   PCM_COARSE_SHIFT, all);
 }
+
+_Static_assert(FEW_TO <= PCM_FINE_MAX, "the other table has all");
 
 void
 pcm_size_class_use_all(void)
 {
-	fill_tables(true);
-	atomic_store_explicit(&pcm_size_class_all, true, memory_order_relaxed);
+	fill_fine(true);
+	atomic_store_explicit(&pcm_size_class_all, true, memory_order_release);
 }
 
 void
@@ -134,7 +134,9 @@ pcm_size_class_init(size_t magazine_bytes)
 		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
 					     1) / sc->size);
 	}
-	fill_tables(false);
+	fill_fine(false);
+	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
+		   PCM_COARSE_SHIFT, true);
 }
 
 /*

@@ -2,8 +2,8 @@
  * size_class.h - from a size to its class, and what a class is.
  *
  * 76 classes: 8, multiples of 16 to 128, then six or seven a doubling, to 256
- * KiB. Above 128 bytes a block is at most 12.5 % larger than asked for. Class 0
- * is "not a small object".
+ * KiB. Above 128 bytes a block is at most 12.5 % larger than asked for, once all
+ * classes are used. Class 0 is "not a small object".
  */
 #ifndef PCM_SIZE_CLASS_H
 #define PCM_SIZE_CLASS_H
@@ -18,10 +18,10 @@
 #define PCM_SMALL_MAX ((size_t)262144)
 
 /*
- * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. They change
- * once, to smaller classes, while other threads read them: a byte is read as a whole,
- * and either class will do, even one after the other. (An atomic read would cost
- * malloc an instruction.)
+ * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. The fine one
+ * changes once, to smaller classes, while other threads read it: a byte is read as a
+ * whole, and either class will do, even one after the other. (An atomic read would
+ * cost malloc an instruction.)
  */
 #define PCM_FINE_MAX ((size_t)2048)
 #define PCM_FINE_SHIFT 3
@@ -41,7 +41,7 @@ extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHI
 
 /*
  * Fills the tables; before that every lookup gives class 0. Until
- * pcm_size_class_use_all() they know few classes up to 4 KiB: each that is used costs
+ * pcm_size_class_use_all() they know few classes up to 1 KiB: each that is used costs
  * a page and a magazine, more than rounding up does in a small heap.
  *
  * magazine_bytes	what a magazine may hold at most; if that is less than what
@@ -52,6 +52,7 @@ void pcm_size_class_init(size_t magazine_bytes);
 /* From now on all classes are used. Any thread, after pcm_size_class_init(). */
 void pcm_size_class_use_all(void);
 
+/* Release in use_all(); who reads it with acquire finds the new tables. */
 extern PCM_HIDDEN atomic_bool pcm_size_class_all;
 
 /* Class of n <= PCM_SMALL_MAX bytes. */
@@ -64,7 +65,7 @@ pcm_size_class_of(size_t n)
 }
 
 /*
- * pcm_size_class_of_aligned() - smallest class of n bytes whose every block is
+ * pcm_size_class_of_aligned() - smallest used class of n bytes whose every block is
  * aligned, or 0 if there is none (align greater than a logical page, or n too
  * large).
  *

@@ -82,6 +82,25 @@ START_TEST(nallocx_foretells_the_size_of_small_blocks)
 }
 END_TEST
 
+/* From the first call on, whatever the heap does meanwhile. */
+START_TEST(nallocx_foretells_the_size_of_blocks_in_a_larger_heap)
+{
+	static void *heap[1000];
+	size_t foretold, i;
+	void *p;
+
+	free(malloc(1));
+	foretold = nallocx(600, 0);
+	for (i = 0; i < 1000; i++)
+		heap[i] = malloc(900);
+	p = mallocx(600, 0);
+	ck_assert_uint_eq(sallocx(p, 0), foretold);
+	free(p);
+	for (i = 0; i < 1000; i++)
+		free(heap[i]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = suite_begin("jemalloc_api");
@@ -89,5 +108,7 @@ int main(void)
 	tcase_add_test(tests, blocks_are_everybodys);
 	tcase_add_test(tests, alignment_and_zeroing);
 	tcase_add_test(tests, nallocx_foretells_the_size_of_small_blocks);
+	tcase_add_test(tests,
+		       nallocx_foretells_the_size_of_blocks_in_a_larger_heap);
 	return suite_end();
 }

@@ -47,6 +47,10 @@ static void check_waste(unsigned divisor)
 /* In a small heap, which has few sizes (docs/DESIGN.md). */
 START_TEST(wastes_no_more_than_half)
 {
+	void *p = malloc(600);
+
+	ck_assert_uint_eq(malloc_usable_size(p), 1024);
+	free(p);
 	check_waste(2);
 }
 END_TEST
