@@ -11,7 +11,8 @@
 void *const pcm_mag_dummy[PCM_MAG_WORDS]
 	__attribute__((aligned(PCM_MAG_BYTES))) = { NULL };
 
-struct pcm_lock pcm_mag_lock = PCM_LOCK_INIT(PCM_RANK_MAGAZINE);
+/* Not on a line with what every malloc reads. */
+struct pcm_lock pcm_mag_lock PCM_LINE_ALIGNED = PCM_LOCK_INIT(PCM_RANK_MAGAZINE);
 
 /* Under pcm_mag_lock; linked through w[0] by base address. */
 static void **pool;
