@@ -2,7 +2,8 @@
  * pulse.c - ticks, and seeing to it that there are some.
  *
  * Times are those of the coarse clock, in ms. All is relaxed and may be lost or
- * counted twice in races: only the time of decay follows from it.
+ * counted twice in races: only the time of decay follows from it. Only the ticks that
+ * are left may not: whether memory goes back at all follows from them.
  */
 #include "pulse.h"
 
@@ -74,10 +75,31 @@ much(size_t idle, size_t used)
 	return idle > IDLE_MIN && idle - IDLE_MIN > used / IDLE_DIVISOR;
 }
 
+/*
+ * Neither loses the other's: a tick that ends the pulse, and memory that prolongs it.
+ * If it fails, *left is what there is.
+ */
+static bool
+change_ticks(int *left, int to)
+{
+	return atomic_compare_exchange_strong_explicit(
+		&pcm_pulse_ticks_left, left, to, memory_order_relaxed,
+		memory_order_relaxed);
+}
+
+/*
+ * What is freed while the pulse is active starts its ticks anew: it may be the last that
+ * the program does, and the ticks that are left too few to find it idle.
+ */
 static void
 become_active(void)
 {
-	if (pcm_pulse_active() || pcm_sys_now() < LOAD(not_before))
+	int left = LOAD(pcm_pulse_ticks_left);
+
+	while (left > 0)
+		if (left == MORE_TICKS || change_ticks(&left, MORE_TICKS))
+			return;
+	if (pcm_sys_now() < LOAD(not_before))
 		return;
 	STORE(futile, 0);
 	STORE(pcm_pulse_ticks_left, MORE_TICKS);
@@ -116,8 +138,11 @@ pcm_pulse_cached(size_t nbytes, bool left)
 static void
 count_down(bool found_much, bool gave_back)
 {
+	int left = LOAD(pcm_pulse_ticks_left);
+
 	if (!found_much) {
-		STORE(pcm_pulse_ticks_left, LOAD(pcm_pulse_ticks_left) - 1);
+		if (left > 0)
+			change_ticks(&left, left - 1);
 		return;
 	}
 	STORE(pcm_pulse_ticks_left, MORE_TICKS);
