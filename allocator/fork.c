@@ -6,6 +6,10 @@
  * the CPUs' slabs. Handlers that other libraries registered earlier run after
  * ours and may allocate: locks let the forking thread pass.
  *
+ * A process that has one thread has nothing to take: no lock is held, and nobody is
+ * there to take one. Shells and the like fork all the time, and each page of locks that
+ * is written to around a fork is copied twice.
+ *
  * What the child loses: the magazines that other threads had in hand, at most
  * one per thread inside a slow path. See docs/LOCKING.md.
  */
@@ -24,15 +28,23 @@
 #include "page_heap.h"
 #include "percpu.h"
 #include "rseq_thread.h"
+#include "single_thread.h"
 #include "slow.h"
 
 /* Under all locks: nothing touched the slabs while the process was copied. */
 static bool quiet;
 
+/* The process that forks just now has one thread, outside of every lock. */
+static PCM_TLS bool alone;
+
 static void
 prepare(void)
 {
 	pcm_rseq_thread_forking();
+	/* Not by way of the slow path: leaving it may start the background thread. */
+	alone = !pcm_slow_interrupted() && pcm_single_threaded();
+	if (alone)
+		return;
 	if (!pcm_slow_enter())
 		return; /* fork() in a handler, within malloc: nothing to do */
 	quiet = pcm_percpu_fork_lock();
@@ -78,6 +90,8 @@ static void
 child(void)
 {
 	pcm_rseq_thread_forked();
+	if (alone)
+		return;
 	pcm_limit_fork_child();
 	pcm_background_fork_child();
 	if (!pcm_lock_passes)
