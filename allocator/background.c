@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "conf.h"
+#include "fork.h"
 #include "pulse.h"
 #include "raw_syscall.h"
 #include "slow.h"
@@ -98,11 +99,20 @@ start(void)
 	return error == 0;
 }
 
+static void
+wake(void)
+{
+	if (atomic_exchange_explicit(&awake, 1, memory_order_seq_cst) == 0)
+		pcm_syscall3(SYS_futex, &awake, FUTEX_WAKE_PRIVATE, INT_MAX);
+}
+
 void
 pcm_background_call(void)
 {
 	int expected = NONE, saved = errno;
 
+	if (pcm_fork_alone)
+		return; /* still due when the fork is over */
 	atomic_store_explicit(&pcm_background_due, false,
 			      memory_order_relaxed);
 	if (atomic_compare_exchange_strong_explicit(&state, &expected, STARTING,
@@ -113,11 +123,12 @@ pcm_background_call(void)
 		atomic_store_explicit(&awake, 1, memory_order_relaxed);
 		done = start();
 		atomic_store_explicit(&state, done ? RUNS : FAILED,
-				      memory_order_relaxed);
-	} else if (expected == RUNS &&
-		   atomic_exchange_explicit(&awake, 1, memory_order_seq_cst) ==
-			   0) {
-		pcm_syscall3(SYS_futex, &awake, FUTEX_WAKE_PRIVATE, INT_MAX);
+				      memory_order_seq_cst);
+		/* Calls since then have found STARTING. */
+		if (done && pcm_pulse_active())
+			wake();
+	} else if (expected == RUNS) {
+		wake();
 	}
 	errno = saved;
 }
@@ -133,7 +144,7 @@ pcm_background_fork_child(void)
 {
 	int now = atomic_load_explicit(&state, memory_order_relaxed);
 
-	if (now != FAILED)
+	if (now != FAILED && now != NONE)
 		atomic_store_explicit(&state, NONE, memory_order_relaxed);
 	/* A pulse that is active has nobody who looks after it. */
 	if (pcm_conf.background != 0 && pcm_pulse_active())

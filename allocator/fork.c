@@ -13,8 +13,9 @@
  * What the child loses: the magazines that other threads had in hand, at most
  * one per thread inside a slow path. See docs/LOCKING.md.
  */
+#include "fork.h"
+
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "background.h"
 #include "central.h"
@@ -34,16 +35,16 @@
 /* Under all locks: nothing touched the slabs while the process was copied. */
 static bool quiet;
 
-/* The process that forks just now has one thread, outside of every lock. */
-static PCM_TLS bool alone;
+PCM_TLS bool pcm_fork_alone;
 
 static void
 prepare(void)
 {
 	pcm_rseq_thread_forking();
 	/* Not by way of the slow path: leaving it may start the background thread. */
-	alone = !pcm_slow_interrupted() && pcm_single_threaded();
-	if (alone)
+	pcm_fork_alone = !pcm_lock_passes && !pcm_slow_interrupted() &&
+		pcm_single_threaded();
+	if (pcm_fork_alone)
 		return;
 	if (!pcm_slow_enter())
 		return; /* fork() in a handler, within malloc: nothing to do */
@@ -73,6 +74,7 @@ begin_release(void)
 static void
 parent(void)
 {
+	pcm_fork_alone = false;
 	if (!pcm_lock_passes)
 		return;
 	begin_release();
@@ -90,10 +92,12 @@ static void
 child(void)
 {
 	pcm_rseq_thread_forked();
-	if (alone)
-		return;
-	pcm_limit_fork_child();
 	pcm_background_fork_child();
+	if (pcm_fork_alone) {
+		pcm_fork_alone = false;
+		return;
+	}
+	pcm_limit_fork_child();
 	if (!pcm_lock_passes)
 		return;
 	begin_release();

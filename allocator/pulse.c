@@ -141,11 +141,16 @@ count_down(bool found_much, bool gave_back)
 	int left = LOAD(pcm_pulse_ticks_left);
 
 	if (!found_much) {
+		STORE(futile, 0);
 		if (left > 0)
 			change_ticks(&left, left - 1);
 		return;
 	}
-	STORE(pcm_pulse_ticks_left, MORE_TICKS);
+	/* Others' ticks may have ended the pulse while this one gave back. */
+	if (atomic_exchange_explicit(&pcm_pulse_ticks_left, MORE_TICKS,
+				     memory_order_relaxed) <= 0 &&
+	    pcm_conf.background != 0)
+		STORE(pcm_background_due, true);
 	STORE(futile, gave_back ? 0 : LOAD(futile) + 1);
 	if (LOAD(futile) < FUTILE_TICKS)
 		return;
@@ -199,10 +204,11 @@ pcm_pulse_tick(void)
 	pcm_meta_release(KEEP_META);
 	pcm_thp_tick();
 	check();
+	/* Kept mappings are due after a second, and can be given back locked, too. */
 	if (active)
 		count_down(much(before.free_idle + pcm_mapping_cached(),
 				before.used),
-			   given > 0);
+			   given > 0 || !much(before.free_idle, before.used));
 }
 
 void

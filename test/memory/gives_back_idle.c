@@ -44,6 +44,17 @@ static void rise_and_fall(void)
 	wait_until_small();
 }
 
+/* A mapping of its own: its memory is kept for a second, for the next one. */
+static void one_mapping(void)
+{
+	char *p = malloc(FULL / 2);
+
+	must(p);
+	memset(p, 1, FULL / 2);
+	free(opaque(p));
+	wait_until_small();
+}
+
 int main(void)
 {
 	int status;
@@ -54,6 +65,7 @@ int main(void)
 	rise_and_fall();
 	must(nthreads() == 2);
 	rise_and_fall();
+	one_mapping();
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
