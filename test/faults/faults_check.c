@@ -11,7 +11,9 @@
  *		 once the caches are empty
  */
 #include <malloc.h>
+#include <time.h>
 
+#include "background.h"
 #include "faults.h"
 #include "leftover.h"
 #include "limit.h"
@@ -20,6 +22,7 @@
 #include "meta.h"
 #include "page_heap.h"
 #include "pagemap.h"
+#include "pulse.h"
 #include "rseq_fence.h"
 #include "size_class.h"
 #include "stats.h"
@@ -37,8 +40,23 @@ struct books {
 
 static struct books before;
 
+/*
+ * A tick of the background thread between two of the readings would make them disagree:
+ * it sleeps when the pulse is over.
+ */
+static void await_quiet(void)
+{
+	const struct timespec ts = { 0, 10 * 1000000L };
+	int tries = 1000;
+
+	while (pcm_background_runs() && pcm_pulse_active() && tries-- > 0)
+		nanosleep(&ts, NULL);
+	must(tries > 0);
+}
+
 static void read_books(struct books *books)
 {
+	await_quiet();
 	pcm_stats_collect(&books->stats);
 	pcm_page_heap_stats_get(&books->heap);
 	pcm_mapping_stats_get(&books->maps);
