@@ -11,9 +11,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Of static TLS, and of glibc's descriptor, at least. */
+/* Of static TLS, and of glibc's descriptor with its rseq area, the end of a thread's stack. */
 #define BELOW 4096
-#define ABOVE 2048
+#define ABOVE 2368
 #define ALIGN 64
 
 /* The descriptor's fields, in words. */
