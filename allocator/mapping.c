@@ -327,6 +327,7 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 	if (span == NULL)
 		return NULL;
 	if (!pcm_pagemap_prepare(span->start, 1)) {
+		span->kind = PCM_SPAN_CACHED; /* no leaf: no entry may be set */
 		give_back(span);
 		return NULL;
 	}
