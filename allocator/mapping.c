@@ -50,12 +50,13 @@ delete_list(struct pcm_span *span)
 	}
 }
 
-/* A range comes into the set of kept ones. */
+/* A range comes into the set of kept ones, whatever it was: it has no entry now. */
 static void
 keep(struct pcm_span *span)
 {
 	struct pcm_span *superfluous;
 
+	span->kind = PCM_SPAN_CACHED;
 	pcm_lock(&maps.lock);
 	superfluous = pcm_extents_add(&maps.kept, span);
 	pcm_unlock(&maps.lock);
@@ -327,7 +328,6 @@ pcm_mapping_alloc(size_t nbytes, size_t align, bool *zeroed)
 	if (span == NULL)
 		return NULL;
 	if (!pcm_pagemap_prepare(span->start, 1)) {
-		span->kind = PCM_SPAN_CACHED; /* no leaf: no entry may be set */
 		give_back(span);
 		return NULL;
 	}
@@ -343,7 +343,6 @@ void
 pcm_mapping_free(struct pcm_span *span)
 {
 	pcm_pagemap_set_span(span->start, 1, NULL);
-	span->kind = PCM_SPAN_CACHED;
 	pcm_lock(&maps.lock);
 	pcm_span_list_remove(&maps.in_use, span);
 	pcm_unlock(&maps.lock);

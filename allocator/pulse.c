@@ -87,6 +87,15 @@ change_ticks(int *left, int to)
 		memory_order_relaxed);
 }
 
+static void
+start_ticks(void)
+{
+	if (atomic_exchange_explicit(&pcm_pulse_ticks_left, MORE_TICKS,
+				     memory_order_relaxed) <= 0 &&
+	    pcm_conf.background != 0)
+		STORE(pcm_background_due, true);
+}
+
 /*
  * What is freed while the pulse is active starts its ticks anew: it may be the last that
  * the program does, and the ticks that are left too few to find it idle.
@@ -102,9 +111,7 @@ become_active(void)
 	if (pcm_sys_now() < LOAD(not_before))
 		return;
 	STORE(futile, 0);
-	STORE(pcm_pulse_ticks_left, MORE_TICKS);
-	if (pcm_conf.background != 0)
-		STORE(pcm_background_due, true);
+	start_ticks();
 }
 
 static bool
@@ -146,11 +153,7 @@ count_down(bool found_much, bool gave_back)
 			change_ticks(&left, left - 1);
 		return;
 	}
-	/* Others' ticks may have ended the pulse while this one gave back. */
-	if (atomic_exchange_explicit(&pcm_pulse_ticks_left, MORE_TICKS,
-				     memory_order_relaxed) <= 0 &&
-	    pcm_conf.background != 0)
-		STORE(pcm_background_due, true);
+	start_ticks(); /* others' may have ended while this one gave back */
 	STORE(futile, gave_back ? 0 : LOAD(futile) + 1);
 	if (LOAD(futile) < FUTILE_TICKS)
 		return;

@@ -11,7 +11,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Of static TLS, and of glibc's descriptor with its rseq area, the end of a thread's stack. */
+/*
+ * Of static TLS, and of glibc's descriptor with its rseq area: no less, and no more,
+ * because there a thread's stack ends.
+ */
 #define BELOW 4096
 #define ABOVE 2368
 #define ALIGN 64

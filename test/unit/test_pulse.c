@@ -15,6 +15,15 @@ static void tick(int n)
 		pcm_pulse_tick();
 }
 
+/* All of them are still to come. */
+static void use_up_ticks(void)
+{
+	tick(TICKS - 1);
+	must(pcm_pulse_active());
+	tick(1);
+	must(!pcm_pulse_active());
+}
+
 START_TEST(inactive_at_first)
 {
 	must(!pcm_pulse_active());
@@ -26,10 +35,7 @@ END_TEST
 START_TEST(active_for_some_ticks)
 {
 	pcm_pulse_freed(MUCH, 0, 0);
-	tick(TICKS - 1);
-	must(pcm_pulse_active());
-	tick(1);
-	must(!pcm_pulse_active());
+	use_up_ticks();
 }
 END_TEST
 
@@ -42,10 +48,7 @@ START_TEST(freed_while_active)
 		pcm_pulse_freed(MUCH, 0, 0);
 		tick(before);
 		pcm_pulse_freed(MUCH, 0, 0);
-		tick(TICKS - 1);
-		must(pcm_pulse_active());
-		tick(1);
-		must(!pcm_pulse_active());
+		use_up_ticks();
 	}
 }
 END_TEST
