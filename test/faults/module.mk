@@ -18,7 +18,8 @@ FAULTS_LIB_O := $(LIB_C:%.c=$(FAULTS)/obj/%.o) $(LIB_S:%.S=$(FAULTS)/obj/%.o) \
 FAULTS_SUPPORT := $(FAULTS)/faults.o $(FAULTS)/fault_bank.o \
 	$(FAULTS)/faults_check.o
 
-FAULTS_UNITS := test_fault_hook test_leftover test_fence_memory
+FAULTS_UNITS := test_fault_hook test_leftover test_fence_memory \
+	test_leafless
 
 # Each with the configurations that it runs in; in `make check` the second only
 # where caches make a difference.
