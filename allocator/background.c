@@ -19,6 +19,7 @@
 #include "fork.h"
 #include "pulse.h"
 #include "raw_syscall.h"
+#include "rseq_thread.h"
 #include "slow.h"
 
 #define MS_NS 1000000L
@@ -91,7 +92,7 @@ start(void)
 	pthread_t thread;
 	int error;
 
-	if (create_thread == NULL)
+	if (create_thread == NULL || !pcm_rseq_lets_threads_start())
 		return false;
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
 	error = create_thread(&thread, NULL, run, NULL);

@@ -96,8 +96,8 @@ libc_registered_size(uint32_t feature_size)
 	return (uint32_t)((feature_size + align - 1) / align * align);
 }
 
-static bool
-libc_owns(void)
+bool
+pcm_rseq_libc_registers(void)
 {
 	return &__rseq_size != NULL && &__rseq_offset != NULL &&
 		__rseq_size != 0;
@@ -115,7 +115,7 @@ pcm_rseq_process_init(bool enable, enum pcm_rseq_index index)
 		process->absence = PCM_RSEQ_SWITCHED_OFF;
 	} else if (running_kernel_broken()) {
 		process->absence = PCM_RSEQ_KERNEL_BROKEN;
-	} else if (libc_owns()) {
+	} else if (pcm_rseq_libc_registers()) {
 		process->owner = PCM_RSEQ_OWNER_LIBC;
 		process->libc_offset = __rseq_offset;
 		process->libc_size = libc_registered_size(__rseq_size);

@@ -65,6 +65,12 @@ extern struct pcm_rseq_process pcm_rseq_process;
 void pcm_rseq_process_init(bool enable, enum pcm_rseq_index index);
 
 /*
+ * pcm_rseq_libc_registers() - does libc register the process's threads, as glibc does
+ * from 2.35 on unless it is told not to, or its first try failed?
+ */
+bool pcm_rseq_libc_registers(void);
+
+/*
  * pcm_rseq_process_absent() - no thread of this process is to use rseq from now
  * on: the kernel refused the first registration, or the table is too small.
  */

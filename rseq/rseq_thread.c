@@ -227,6 +227,12 @@ filtered(void)
 	return pcm_syscall4(SYS_rseq, NULL, 0, 0, 0) != -EINVAL;
 }
 
+bool
+pcm_rseq_lets_threads_start(void)
+{
+	return !pcm_rseq_libc_registers() || !filtered();
+}
+
 static bool
 refused_foreign(void)
 {

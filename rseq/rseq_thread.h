@@ -77,6 +77,13 @@ void pcm_rseq_thread_forked(void);
 void pcm_rseq_thread_forking(void);
 
 /*
+ * pcm_rseq_lets_threads_start() - false: a new thread would end the process. glibc
+ * does that if it registers its threads and the system has come to refuse it, as a
+ * seccomp filter makes it do. One system call; async-signal-safe.
+ */
+bool pcm_rseq_lets_threads_start(void);
+
+/*
  * pcm_rseq_hint() - the index that the calling thread runs on now, or -1.
  *
  * Stale as soon as it returns: for choosing what to populate, never for access.

@@ -11,6 +11,9 @@ TEST_CONF_fallback := rseq:off
 # The same where libc leaves rseq alone: the registration is pcmalloc's own.
 TEST_CONF_own_mm_cid := -o index:mm_cid
 TEST_CONF_own_cpu_id := -o index:cpu_id
+# With the thread that gives memory back.
+TEST_CONF_background := background:true
+TEST_CONF_own_background := -o background:true
 # As the library is without any configuration.
 TEST_CONF_default := ''
 

@@ -5,6 +5,7 @@
  */
 #include "testing.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -262,6 +263,19 @@ size_t testing_memory(const char *field)
 size_t testing_rollup(const char *field)
 {
 	return read_kib("/proc/self/smaps_rollup", field);
+}
+
+int testing_nthreads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int n = 0;
+
+	must(dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
 }
 
 double testing_seconds(void)

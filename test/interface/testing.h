@@ -84,6 +84,9 @@ size_t testing_memory(const char *field);
 /* The same of /proc/self/smaps_rollup ("AnonHugePages"). */
 size_t testing_rollup(const char *field);
 
+/* Threads of the process. */
+int testing_nthreads(void);
+
 double testing_seconds(void);
 
 #ifdef __cplusplus

@@ -4,26 +4,12 @@
  */
 #include "hoard.h"
 
-#include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define FULL (128 * MIB)
 #define SMALL (16 * MIB)
 #define SECONDS 4.0
-
-static int nthreads(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	int n = 0;
-
-	must(dir);
-	while ((entry = readdir(dir)))
-		n += entry->d_name[0] != '.';
-	closedir(dir);
-	return n;
-}
 
 static void wait_until_small(void)
 {
@@ -61,16 +47,16 @@ int main(void)
 	pid_t pid;
 
 	testing_start(60);
-	must(nthreads() == 1);
+	must(testing_nthreads() == 1);
 	rise_and_fall();
-	must(nthreads() == 2);
+	must(testing_nthreads() == 2);
 	rise_and_fall();
 	one_mapping();
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
 		rise_and_fall();
-		must(nthreads() == 2);
+		must(testing_nthreads() == 2);
 		_exit(0);
 	}
 	must(waitpid(pid, &status, 0) == pid);

@@ -8,7 +8,6 @@ MEMORY_FLAGS = -D_GNU_SOURCE -fno-builtin -Iinclude -Itest/interface \
 	-Itest/memory -pthread
 MEMORY_SUPPORT := $(MEMORY)/hoard.o $(B)/test/interface/testing.o
 
-TEST_CONF_background := background:true
 TEST_CONF_hard_limit := hard_limit:128M
 TEST_CONF_soft_limit := limit:192M
 TEST_CONF_small_cache := cache:4M

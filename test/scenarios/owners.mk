@@ -18,6 +18,7 @@ endef
 $(eval $(call owner_scenario,s01_stages_of_life,mm_cid cpu_id))
 $(eval $(call owner_scenario,s02_own_registration,own_mm_cid own_cpu_id))
 $(eval $(call owner_scenario,s04_denied,$(SCENARIO_ALL)))
+$(eval $(call owner_scenario,s04_background,background own_background))
 # Chooses its configurations itself.
 $(eval $(call owner_scenario,s04_killed,default))
 $(eval $(call owner_scenario,s05_legacy_library,$(SCENARIO_ALL)))
