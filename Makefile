@@ -79,15 +79,24 @@ $(B)/libpcmalloc.a: $(STATIC_O)
 $(B)/pcmalloc: allocator/launcher.c $(B)/libpcmalloc.so
 	$(CC) $(CFLAGS) -Iinclude -DLIBDIR='"$(LIBDIR)"' -o $@ $< $(LDFLAGS)
 
-$(B)/obj/%.o: %.c
+# How the library is compiled: it is anew when that changes, as with DEBUG=1.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(LIB_CFLAGS)' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(LIB_CFLAGS)' >$@
+
+.PHONY: FORCE
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(LIB_CFLAGS) -c -o $@ $<
 
-$(B)/obj/%.o: %.S
+$(B)/obj/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(LIB_CFLAGS) -c -o $@ $<
 
-$(B)/obj/%_static.o: %.c
+$(B)/obj/%_static.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(LIB_CFLAGS) -DPCM_STATIC_LIBRARY=1 -c -o $@ $<
 
@@ -95,41 +104,44 @@ $(B)/obj/%_static.o: %.c
 
 # ---------------------------------------------------------------- install ---
 
-$(B)/pcmalloc.pc: allocator/pcmalloc.pc.in Makefile
-	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' $< >$@
-
 MAN1 := docs/man/pcmalloc.1
 MAN3 := docs/man/pcmalloc.3
 
-# The launcher looks for the library in LIBDIR, so it is built for it.
+# Where it goes. The launcher looks for the library in LIBDIR, and pcmalloc.pc names
+# it, so both are made for it.
+TO_LIB = $(DESTDIR)$(LIBDIR)
+TO_INCLUDE = $(DESTDIR)$(INCLUDEDIR)/pcmalloc
+TO_BIN = $(DESTDIR)$(BINDIR)
+TO_MAN = $(DESTDIR)$(MANDIR)
+
+# As root, and not into a tree to be packaged, the dynamic linker is told.
 .PHONY: install uninstall
-install: all $(B)/pcmalloc.pc
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) \
-		$(DESTDIR)$(INCLUDEDIR)/pcmalloc \
-		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3
-	install -m 755 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpcmalloc.so
-	install -m 644 $(B)/libpcmalloc.a $(DESTDIR)$(LIBDIR)/libpcmalloc.a
-	install -m 644 $(B)/pcmalloc.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
-	install -m 644 include/pcmalloc/pcmalloc.h \
-		$(DESTDIR)$(INCLUDEDIR)/pcmalloc/
+install: all
+	install -d "$(TO_LIB)/pkgconfig" "$(TO_BIN)" "$(TO_INCLUDE)" \
+		"$(TO_MAN)/man1" "$(TO_MAN)/man3"
+	install -m 755 $(B)/$(SONAME) "$(TO_LIB)/$(SONAME)"
+	ln -sf $(SONAME) "$(TO_LIB)/libpcmalloc.so"
+	install -m 644 $(B)/libpcmalloc.a "$(TO_LIB)/libpcmalloc.a"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' allocator/pcmalloc.pc.in \
+		>$(B)/pcmalloc.pc
+	install -m 644 $(B)/pcmalloc.pc "$(TO_LIB)/pkgconfig/pcmalloc.pc"
+	install -m 644 include/pcmalloc/pcmalloc.h "$(TO_INCLUDE)/pcmalloc.h"
 	$(CC) $(CFLAGS) -Iinclude -DLIBDIR='"$(LIBDIR)"' \
-		-o $(DESTDIR)$(BINDIR)/pcmalloc allocator/launcher.c $(LDFLAGS)
-	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3/
+		-o $(B)/pcmalloc.installed allocator/launcher.c $(LDFLAGS)
+	install -m 755 $(B)/pcmalloc.installed "$(TO_BIN)/pcmalloc"
+	install -m 644 $(MAN1) "$(TO_MAN)/man1/pcmalloc.1"
+	install -m 644 $(MAN3) "$(TO_MAN)/man3/pcmalloc.3"
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then \
+		PATH=$$PATH:/sbin:/usr/sbin ldconfig; fi
 
 uninstall:
-	rm -f $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libpcmalloc.so \
-		$(DESTDIR)$(LIBDIR)/libpcmalloc.a \
-		$(DESTDIR)$(LIBDIR)/pkgconfig/pcmalloc.pc \
-		$(DESTDIR)$(INCLUDEDIR)/pcmalloc/pcmalloc.h \
-		$(DESTDIR)$(BINDIR)/pcmalloc \
-		$(DESTDIR)$(MANDIR)/man1/pcmalloc.1 \
-		$(DESTDIR)$(MANDIR)/man3/pcmalloc.3
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/pcmalloc 2>/dev/null
+	rm -f "$(TO_LIB)/$(SONAME)" "$(TO_LIB)/libpcmalloc.so" \
+		"$(TO_LIB)/libpcmalloc.a" "$(TO_LIB)/pkgconfig/pcmalloc.pc" \
+		"$(TO_INCLUDE)/pcmalloc.h" "$(TO_BIN)/pcmalloc" \
+		"$(TO_MAN)/man1/pcmalloc.1" "$(TO_MAN)/man3/pcmalloc.3"
+	-rmdir "$(TO_INCLUDE)" 2>/dev/null
 
 # ------------------------------------------------------------------- tests ---
 

@@ -45,6 +45,13 @@ find_library(char path[PATH_MAX + sizeof(LIBRARY)])
 	return access(path, R_OK) == 0;
 }
 
+/* What separates names in LD_PRELOAD, which has no way to quote them. */
+static int
+can_be_preloaded(const char *library)
+{
+	return strpbrk(library, " :") == NULL;
+}
+
 static int
 preload(const char *library)
 {
@@ -80,6 +87,11 @@ main(int argc, char **argv)
 		return puts(library) < 0;
 	if (argv[1][0] == '-') {
 		fputs(usage, stderr);
+		return USAGE;
+	}
+	if (!can_be_preloaded(library)) {
+		fprintf(stderr, "pcmalloc: %s: a path with a space or a colon "
+			"cannot be preloaded\n", library);
 		return USAGE;
 	}
 	if (preload(library) != 0) {

@@ -27,6 +27,19 @@ for file in lib/libpcmalloc.so lib/libpcmalloc.so.0 lib/libpcmalloc.a \
 	[ -e "$prefix/$file" ] || fail "not installed: $file"
 done
 
+# Again from the same build, to be packaged for another place.
+make -s B="$build" PREFIX="/opt/a b" DESTDIR="$tree/dest" install \
+	>"$tree/log" 2>&1 || {
+	cat "$tree/log"
+	fail "make install failed with DESTDIR"
+}
+other=$tree/dest/opt/a\ b
+grep -q '^prefix=/opt/a b$' "$other/lib/pkgconfig/pcmalloc.pc" ||
+	fail "pcmalloc.pc is not of the second PREFIX"
+make -s B="$build" PREFIX="/opt/a b" DESTDIR="$tree/dest" uninstall >/dev/null
+left=$(find "$other" ! -type d)
+[ -z "$left" ] || fail "left behind: $left"
+
 cat >"$tree/user.c" <<'EOF'
 #include <pcmalloc/pcmalloc.h>
 #include <stdio.h>

@@ -54,6 +54,18 @@ case $out in
 *) fail "does not work from another directory: $out" ;;
 esac
 
+# Where the library cannot be preloaded the program does not run without it.
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+for dir in "$scratch/a space" "$scratch/a:colon"; do
+	mkdir "$dir"
+	cp "$launcher" "$PCM_BUILD/libpcmalloc.so.0" "$dir/"
+	out=$("$dir/pcmalloc" echo ran 2>&1)
+	[ $? -eq 125 ] || fail "$dir: the status is not 125"
+	[ "$out" = "pcmalloc: $dir/libpcmalloc.so.0: a path with a space or a \
+colon cannot be preloaded" ] || fail "$dir: $out"
+done
+
 "$launcher" >/dev/null 2>&1
 [ $? -ne 0 ] || fail "no program is no error"
 "$launcher" 2>&1 >/dev/null | grep -q . || fail "no program, and no usage"
