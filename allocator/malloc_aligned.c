@@ -67,11 +67,19 @@ aligned_alloc(size_t align, size_t nbytes)
 	return alloc_or_errno(align, nbytes);
 }
 
-/* memalign() - the same, under its older name. */
+/*
+ * memalign() - the same, but an alignment that is no power of two becomes the next
+ * one, as in glibc, where programs may have come to rely on it. Past the largest
+ * power of two NULL and EINVAL.
+ */
 PCM_EXPORT void *
 memalign(size_t align, size_t nbytes)
 {
-	return alloc_or_errno(align, nbytes);
+	size_t power = 1;
+
+	while (power < align && power <= SIZE_MAX / 2)
+		power *= 2;
+	return alloc_or_errno(power < align ? 0 : power, nbytes);
 }
 
 /*

@@ -158,9 +158,26 @@ START_TEST(bad_alignments_give_einval)
 				      12, 24, 100, 4095, 4097, SIZE_MAX };
 	size_t i;
 
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		expect_einval(aligned_alloc, bad[i]);
-		expect_einval(memalign, bad[i]);
+	expect_einval(memalign, SIZE_MAX);
+	expect_einval(memalign, SIZE_MAX / 2 + 2);
+}
+END_TEST
+
+/* As glibc does it. */
+START_TEST(memalign_rounds_alignments_up)
+{
+	static const size_t aligns[][2] = { { 0, 1 }, { 3, 4 }, { 24, 32 },
+					    { 100, 128 }, { 4097, 8192 } };
+	size_t i;
+
+	for (i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
+		void *p = memalign(opaque_size(aligns[i][0]), 64);
+
+		ck_assert_ptr_nonnull(p);
+		ck_assert_uint_eq((uintptr_t)p % aligns[i][1], 0);
+		free(p);
 	}
 }
 END_TEST
@@ -296,6 +313,7 @@ int main(void)
 	tcase_add_test(tests, aligned_blocks_do_not_leak);
 	tcase_add_test(tests, a_huge_alignment_is_honoured_or_refused);
 	tcase_add_test(tests, bad_alignments_give_einval);
+	tcase_add_test(tests, memalign_rounds_alignments_up);
 	tcase_add_test(tests, posix_memalign_refuses_bad_alignments);
 	tcase_add_test(tests, posix_memalign_out_of_memory);
 	tcase_add_test(tests, posix_memalign_keeps_errno);
