@@ -21,6 +21,7 @@
 #include "central.h"
 #include "compiler.h"
 #include "depot.h"
+#include "leftover.h"
 #include "limit.h"
 #include "lock.h"
 #include "magazine.h"
@@ -88,6 +89,19 @@ parent(void)
 	pcm_slow_leave();
 }
 
+/* Under all locks. */
+static size_t
+held(void)
+{
+	struct pcm_page_heap_stats heap;
+	struct pcm_mapping_stats maps;
+
+	pcm_page_heap_stats_get(&heap);
+	pcm_mapping_stats_get(&maps);
+	return heap.used + heap.free_warm + maps.live + maps.cached +
+		pcm_leftover_warm();
+}
+
 static void
 child(void)
 {
@@ -100,6 +114,7 @@ child(void)
 	pcm_limit_fork_child();
 	if (!pcm_lock_passes)
 		return;
+	pcm_limit_fork_count(held());
 	begin_release();
 	pcm_lock_reset(&pcm_meta_lock);
 	pcm_lock_reset(&pcm_mag_lock);

@@ -19,6 +19,7 @@
 #include "meta.h"
 #include "page_heap.h"
 #include "percpu.h"
+#include "raw_syscall.h"
 #include "sys.h"
 
 /* A heap that is smaller need not know its control group. */
@@ -26,12 +27,16 @@
 #define LOOK_MIN ((size_t)1 << 20)
 #define LOOK_DIVISOR 64u
 
-/* Near is the last sixteenth. */
+/* Near is the last sixteenth, and ends when two of them are free again. */
 #define NEAR_DIVISOR 16u
+
+/* Tries to make room under the hard limit, while others do or undo the same. */
+#define ROOM_TRIES 4u
 
 atomic_bool pcm_limit_near;
 
 static atomic_size_t held, next_look = SIZE_MAX;
+static atomic_size_t held_when_near;
 static atomic_size_t soft = SIZE_MAX;
 static size_t hard = SIZE_MAX;
 
@@ -94,10 +99,13 @@ look(void)
 	}
 	near = limit - limit / NEAR_DIVISOR;
 	now = resident();
-	STORE(pcm_limit_near, now >= near);
 	if (now >= near) {
+		STORE(held_when_near, LOAD(held));
+		STORE(pcm_limit_near, true);
 		give_back_all();
 		now = resident();
+	} else if (now < near - limit / NEAR_DIVISOR) {
+		STORE(pcm_limit_near, false);
 	}
 	/* What is held and not resident may become so without our doing. */
 	if (now < LOAD(held))
@@ -124,21 +132,48 @@ pcm_limit_tick(void)
 		look_alone();
 }
 
+/* Adds them if the limit allows it. */
+static bool
+take(size_t nbytes)
+{
+	size_t now = LOAD(held);
+
+	do
+		if (now > hard || nbytes > hard - now)
+			return false;
+	while (!atomic_compare_exchange_weak_explicit(
+		&held, &now, now + nbytes, memory_order_relaxed,
+		memory_order_relaxed));
+	return true;
+}
+
+/*
+ * What is being unmapped still counts, and is in no cache any more: others may need a
+ * moment. Who can never have it does not take anybody's caches.
+ */
+static bool
+take_from_caches(size_t nbytes)
+{
+	unsigned tries;
+
+	for (tries = 0; nbytes <= hard && tries < ROOM_TRIES; tries++) {
+		if (tries > 0)
+			pcm_syscall0(SYS_sched_yield);
+		give_back_all();
+		if (take(nbytes))
+			return true;
+	}
+	return false;
+}
+
 bool
 pcm_limit_take(size_t nbytes)
 {
-	size_t now = atomic_fetch_add_explicit(&held, nbytes,
-					       memory_order_relaxed) + nbytes;
-
-	if (PCM_UNLIKELY(now > LOAD(next_look)))
+	if (PCM_UNLIKELY(!take(nbytes)) && !take_from_caches(nbytes))
+		return false;
+	if (PCM_UNLIKELY(LOAD(held) > LOAD(next_look)))
 		look_alone();
-	if (PCM_LIKELY(now <= hard))
-		return true;
-	give_back_all();
-	if (LOAD(held) <= hard)
-		return true;
-	pcm_limit_give(nbytes);
-	return false;
+	return true;
 }
 
 void
@@ -147,7 +182,10 @@ pcm_limit_hold(size_t nbytes)
 	atomic_fetch_add_explicit(&held, nbytes, memory_order_relaxed);
 }
 
-/* Falling far below the limit ends nearness without a look. */
+/*
+ * Nearness ends without a look when little is held, and a quarter of the limit has been
+ * given back: if little was held before, other memory of the process is near it.
+ */
 void
 pcm_limit_give(size_t nbytes)
 {
@@ -155,7 +193,8 @@ pcm_limit_give(size_t nbytes)
 					       memory_order_relaxed) - nbytes;
 	size_t limit = LOAD(soft);
 
-	if (PCM_UNLIKELY(LOAD(pcm_limit_near)) && now < limit / 4 * 3) {
+	if (PCM_UNLIKELY(LOAD(pcm_limit_near)) && now < limit / 4 * 3 &&
+	    now + limit / 4 < LOAD(held_when_near)) {
 		STORE(pcm_limit_near, false);
 		STORE(next_look, limit / 8 * 7);
 	}
@@ -179,6 +218,12 @@ size_t
 pcm_limit_hard(void)
 {
 	return hard;
+}
+
+void
+pcm_limit_fork_count(size_t nbytes)
+{
+	STORE(held, nbytes);
 }
 
 void

@@ -52,4 +52,10 @@ size_t pcm_limit_hard(void);
 /* In the child of a fork nobody is looking. */
 void pcm_limit_fork_child(void);
 
+/*
+ * In the child of a fork of several threads: nbytes are held. What others had taken and
+ * not yet used is not in the child.
+ */
+void pcm_limit_fork_count(size_t nbytes);
+
 #endif

@@ -6,6 +6,11 @@
 #include "testing.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define LIMIT (128 * MIB)
 
@@ -66,6 +71,66 @@ static void realloc_keeps_the_block(void)
 	free(p);
 }
 
+static atomic_bool stop;
+
+/* Asks for what nobody can have. */
+static void *greedy(void *arg)
+{
+	while (!atomic_load(&stop))
+		must(!malloc(opaque_size(LIMIT + 1)));
+	return arg;
+}
+
+/* Has a large block all the time. */
+static void *busy(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		void *p = malloc(opaque_size(40 * MIB));
+
+		must(p);
+		free(opaque(p));
+	}
+	return arg;
+}
+
+static void fork_and_allocate(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	must(pid >= 0);
+	if (pid == 0) {
+		void *p = malloc(opaque_size(80 * MIB));
+
+		_exit(p == NULL);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+}
+
+/* What fails for others, or is only about to be had, takes no room. */
+static void others_have_room(void)
+{
+	double end = testing_seconds() + 1;
+	pthread_t threads[2];
+	unsigned int n = 0;
+
+	must(pthread_create(&threads[0], NULL, greedy, NULL) == 0);
+	must(pthread_create(&threads[1], NULL, busy, NULL) == 0);
+	for (; testing_seconds() < end; n++) {
+		void *p = malloc(opaque_size(20 * MIB));
+
+		must(p);
+		free(opaque(p));
+		if (n % 100 == 0)
+			fork_and_allocate();
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++)
+		must(pthread_join(threads[i], NULL) == 0);
+	printf("%u blocks beside others\n", n);
+}
+
 int main(void)
 {
 	static const size_t sizes[] = { 48, 1000, 20000, 200000, 700000,
@@ -77,5 +142,6 @@ int main(void)
 		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 			reaches_the_limit(sizes[i]);
 	realloc_keeps_the_block();
+	others_have_room();
 	return 0;
 }

@@ -133,6 +133,29 @@ START_TEST(soft)
 }
 END_TEST
 
+/* Memory of the process that is not ours keeps the limit near, whatever we free. */
+START_TEST(soft_beside_other_memory)
+{
+	size_t other = 64 * MIB, limit = testing_memory("VmRSS") + other;
+	char *map = mmap(NULL, other, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(map != MAP_FAILED);
+	pcm_limit_init(limit, SIZE_MAX);
+	memset(map, 1, other);
+	pcm_limit_tick();
+	must(atomic_load(&pcm_limit_near));
+	free(opaque(malloc(3 * MIB)));
+	must(atomic_load(&pcm_limit_near));
+	must(munmap(map, other / 16) == 0);
+	pcm_limit_tick();
+	must(atomic_load(&pcm_limit_near)); /* for it has not fallen enough */
+	must(munmap(map + other / 16, other / 16 * 15) == 0);
+	pcm_limit_tick();
+	must(!atomic_load(&pcm_limit_near));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("limit");
@@ -141,5 +164,6 @@ int main(void)
 	tcase_add_test(tests, hard);
 	tcase_add_test(tests, hard_beside_locked_pages);
 	tcase_add_test(tests, soft);
+	tcase_add_test(tests, soft_beside_other_memory);
 	return unit_end();
 }
