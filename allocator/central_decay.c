@@ -70,7 +70,8 @@ unhold_locked(struct pcm_central *central, struct pcm_span *span,
  */
 static bool
 release_run_locked(struct pcm_central **central, struct pcm_span *span,
-		   const struct pcm_span_run *run, struct pcm_span **empty)
+		   const struct pcm_span_run *run, struct pcm_span **empty,
+		   size_t *done)
 {
 	const char *start = span->start;
 	bool cold;
@@ -79,6 +80,8 @@ release_run_locked(struct pcm_central **central, struct pcm_span *span,
 	pcm_unlock(&(*central)->lock);
 	cold = pcm_sys_release(span->start + run->first * pcm_sys_page,
 			       run->npages * pcm_sys_page);
+	if (cold)
+		*done += run->npages * pcm_sys_page;
 	if (pcm_central_lock_span(span->class, start, central) != span)
 		pcm_misuse("free", start, PCM_MISUSE_ALREADY_FREE);
 	unhold_locked(*central, span, run, cold);
@@ -104,10 +107,8 @@ settle_and_unlock(struct pcm_central *central, struct pcm_span *span,
 
 	span->settled = true;
 	while (!left &&
-	       pcm_span_next_warm(span, run.first + run.npages, &run)) {
-		done += run.npages * pcm_sys_page;
-		left = release_run_locked(&central, span, &run, empty);
-	}
+	       pcm_span_next_warm(span, run.first + run.npages, &run))
+		left = release_run_locked(&central, span, &run, empty, &done);
 	if (!left)
 		pcm_central_relink_locked(span);
 	pcm_unlock(&central->lock);

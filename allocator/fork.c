@@ -38,13 +38,32 @@ static bool quiet;
 
 PCM_TLS bool pcm_fork_alone;
 
+/*
+ * Forks within the fork that holds the locks, by a signal's handler or that of another
+ * library. They find all held, and leave it so: the outer one has yet to copy, also in
+ * the child of an inner one.
+ */
+static PCM_TLS unsigned inner;
+
+static bool
+ends_inner(void)
+{
+	if (inner == 0)
+		return false;
+	inner--;
+	return true;
+}
+
 static void
 prepare(void)
 {
 	pcm_rseq_thread_forking();
+	if (pcm_lock_passes) {
+		inner++;
+		return;
+	}
 	/* Not by way of the slow path: leaving it may start the background thread. */
-	pcm_fork_alone = !pcm_lock_passes && !pcm_slow_interrupted() &&
-		pcm_single_threaded();
+	pcm_fork_alone = !pcm_slow_interrupted() && pcm_single_threaded();
 	if (pcm_fork_alone)
 		return;
 	if (!pcm_slow_enter())
@@ -76,7 +95,7 @@ static void
 parent(void)
 {
 	pcm_fork_alone = false;
-	if (!pcm_lock_passes)
+	if (ends_inner() || !pcm_lock_passes)
 		return;
 	begin_release();
 	pcm_unlock_unchecked(&pcm_meta_lock);
@@ -112,7 +131,7 @@ child(void)
 		return;
 	}
 	pcm_limit_fork_child();
-	if (!pcm_lock_passes)
+	if (ends_inner() || !pcm_lock_passes)
 		return;
 	pcm_limit_fork_count(held());
 	begin_release();

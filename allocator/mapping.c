@@ -83,17 +83,11 @@ kept_max(void)
 	return pcm_sys_limited() ? KEPT_MAX_LIMITED : KEPT_MAX_BYTES;
 }
 
-static struct pcm_span *
-descriptor(void)
-{
-	return pcm_span_new_block(PCM_SPAN_CACHED, NULL, 0);
-}
-
 /* Unmaps of what has been kept for longest about nbytes. Returns bytes. */
 static size_t
 release_some(size_t nbytes)
 {
-	struct pcm_span *span, *spare = descriptor();
+	struct pcm_span *span, *spare = pcm_span_new_spare();
 
 	if (nbytes < RELEASE_MIN)
 		nbytes = RELEASE_MIN;
@@ -266,8 +260,8 @@ from_kept(size_t nbytes, size_t align)
 
 	if (pcm_mapping_cached() == 0)
 		return NULL;
-	spare[0] = align > pcm_sys_page ? descriptor() : NULL;
-	spare[1] = descriptor();
+	spare[0] = align > pcm_sys_page ? pcm_span_new_spare() : NULL;
+	spare[1] = pcm_span_new_spare();
 	pcm_lock(&maps.lock);
 	span = pcm_extents_take(&maps.kept, nbytes, align, spare);
 	fits = span != NULL;

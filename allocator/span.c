@@ -94,6 +94,16 @@ pcm_span_new_block(enum pcm_span_kind kind, char *start, size_t nbytes)
 	return span;
 }
 
+struct pcm_span *
+pcm_span_new_spare(void)
+{
+	struct pcm_span *span = pcm_meta_alloc(sizeof(*span));
+
+	if (span != NULL)
+		*span = (struct pcm_span){ .kind = PCM_SPAN_CACHED };
+	return span;
+}
+
 void
 pcm_span_delete(struct pcm_span *span)
 {
@@ -308,7 +318,8 @@ pcm_span_next_warm(const struct pcm_span *span, unsigned from,
 {
 	unsigned end, npages = (unsigned)(span->nbytes / pcm_sys_page);
 
-	if (npages > COLD_BITS)
+	/* With OS pages larger than ours a span may begin in the middle of one. */
+	if (npages > COLD_BITS || (uintptr_t)span->start % pcm_sys_page != 0)
 		return false;
 	while (from < npages &&
 	       (span->cold >> from & 1 || !page_is_free(span, from)))

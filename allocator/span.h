@@ -49,6 +49,12 @@ struct pcm_span *pcm_span_new_small(char *start, unsigned class, bool zeroed);
 struct pcm_span *pcm_span_new_block(enum pcm_span_kind kind, char *start,
 				    size_t nbytes);
 
+/*
+ * The same, empty, of kind CACHED, without making room for it if there is no memory: for
+ * who is making room.
+ */
+struct pcm_span *pcm_span_new_spare(void);
+
 /* Takes it out of the pagemap (SMALL and LARGE) and frees the descriptor. */
 void pcm_span_delete(struct pcm_span *span);
 

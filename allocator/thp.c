@@ -24,6 +24,7 @@
 /* The only size of OS pages for which a huge page is PCM_HUGEPAGE. */
 #define SMALL_PAGE 4096u
 #define NSMALL (PCM_HUGEPAGE / SMALL_PAGE)
+_Static_assert(SMALL_PAGE == PCM_PAGE, "what is not resident is so many pages");
 
 /*
  * Of what is used, the part that may be added by huge pages alone. Spans in a
@@ -343,6 +344,8 @@ next_candidate(size_t *visits)
 
 		if (huge == NULL)
 			huge = heap.all;
+		if (huge == NULL)
+			break;
 		heap.cursor = huge->all_next;
 		--*visits;
 		if (is_candidate_locked(huge))
@@ -434,8 +437,7 @@ static void
 collapse(struct pcm_hugepage *huge)
 {
 	size_t nsmall = pcm_sys_nresident(huge->base, PCM_HUGEPAGE);
-	unsigned missing = (unsigned)((NSMALL - nsmall + 1) /
-				      (PCM_PAGE / SMALL_PAGE));
+	unsigned missing = (unsigned)(NSMALL - nsmall);
 	unsigned ncold, nextra;
 	long error;
 

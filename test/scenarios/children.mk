@@ -20,7 +20,8 @@ endef
 
 CHILDREN_C := s11_ifunc_resolvers s11_tls_modules s11_audit \
 	s12_fork_under_load s12_fork_handlers s12_fork_storm \
-	s12_fork_in_children s12_vfork_children s12_raw_children \
+	s12_fork_in_children s12_fork_in_a_fork s12_vfork_children \
+	s12_raw_children \
 	s12_spawn_under_load s12_clone_vm s12_clone_settls \
 	s13_cancellation s13_main_exits_first s13_threads_by_thousands \
 	s14_signal_storm s14_longjmp_from_handler s14_vfork_in_handler
