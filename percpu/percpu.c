@@ -19,6 +19,7 @@
 
 #include <stdatomic.h>
 
+#include "outgoing.h"
 #include "rseq_fence.h"
 #include "shard.h"
 #include "single_thread.h"
@@ -321,6 +322,17 @@ drain_slab(struct pcm_slab *slab, void (*take)(unsigned stack, void **top))
 	}
 }
 
+/* What idle caches had; that of a process that has forked meanwhile, too. */
+static void
+send_out(void (*take)(unsigned stack, void **top))
+{
+	unsigned stack;
+	void **top;
+
+	while ((top = pcm_outgoing_take(&stack)) != PCM_MAG_NONE)
+		take(stack, top);
+}
+
 void
 pcm_percpu_drain(void (*take)(unsigned stack, void **top))
 {
@@ -334,16 +346,12 @@ pcm_percpu_drain(void (*take)(unsigned stack, void **top))
 	} else {
 		drain_here(take);
 	}
-	pcm_shard_drain(take);
+	pcm_shard_drain();
+	send_out(take);
 }
 
-/* Magazines on their way out, by stack. */
-struct outgoing {
-	void **list[PCM_NSTACKS];
-};
-
 static void
-take_idle_out(struct pcm_slab *slab, struct outgoing *out)
+take_idle_out(struct pcm_slab *slab)
 {
 	unsigned w, stack;
 
@@ -354,8 +362,7 @@ take_idle_out(struct pcm_slab *slab, struct outgoing *out)
 			if (top != PCM_MAG_NONE &&
 			    top == slab->seen[w][stack]) {
 				slab->word[w][stack] = PCM_MAG_NONE;
-				*pcm_mag_link(top) = out->list[stack];
-				out->list[stack] = top;
+				pcm_outgoing_put(stack, top);
 			}
 			slab->seen[w][stack] = slab->word[w][stack];
 		}
@@ -366,25 +373,16 @@ take_idle_out(struct pcm_slab *slab, struct outgoing *out)
 void
 pcm_percpu_drain_idle(void (*take)(unsigned stack, void **top))
 {
-	struct outgoing out = { .list = { NULL } };
 	struct pcm_slab *s;
-	unsigned stack;
 
 	if (pcm_percpu_stop()) {
 		s = atomic_load_explicit(&slabs, memory_order_acquire);
 		for (; s != NULL; s = s->next)
-			take_idle_out(s, &out);
+			take_idle_out(s);
 		pcm_percpu_resume();
 	}
-	for (stack = 1; stack < PCM_NSTACKS; stack++) {
-		while (out.list[stack] != NULL) {
-			void **top = out.list[stack];
-
-			out.list[stack] = *pcm_mag_link(top);
-			take(stack, top);
-		}
-	}
-	pcm_shard_drain_idle(take);
+	pcm_shard_drain_idle();
+	send_out(take);
 }
 
 /* Of a slab that is in use: the magazine may be somebody else's by now. */

@@ -1,10 +1,12 @@
 /*
  * shard.c - the fallback: the same slab, a lock instead of a section.
  *
- * The lock is held for a few loads and stores and never across another lock or
- * a system call.
+ * The lock is held for a few loads and stores, and never across a system call; across
+ * another lock only to make magazines outgoing.
  */
 #include "shard.h"
+
+#include "outgoing.h"
 
 static struct pcm_shard shards[PCM_NSHARDS_MAX];
 static unsigned nshards = 1;
@@ -115,15 +117,10 @@ pcm_shard_inside(void)
 	return pcm_shard_thread.inside;
 }
 
-/*
- * Exchanges all words, or those that are where they were at the last look, under
- * one lock, then gives away what was in them.
- */
+/* All words, or those that are where they were at the last look. */
 static void
-drain_one(struct pcm_shard *s, bool idle,
-	  void (*take)(unsigned stack, void **top))
+drain_one(struct pcm_shard *s, bool idle)
 {
-	void **top[PCM_NWORDS][PCM_NSTACKS];
 	unsigned w, stack;
 
 	/*
@@ -134,51 +131,43 @@ drain_one(struct pcm_shard *s, bool idle,
 		pcm_lock(&s->lock);
 	else if (!pcm_trylock(&s->lock))
 		return;
-	if (!s->ready) {
-		pcm_unlock(&s->lock);
-		return;
-	}
-	for (w = 0; w < PCM_NWORDS; w++) {
-		for (stack = 0; stack < PCM_NSTACKS; stack++) {
+	for (w = 0; s->ready && w < PCM_NWORDS; w++) {
+		for (stack = 1; stack < PCM_NSTACKS; stack++) {
 			void ***word = &s->slab.word[w][stack];
 
-			top[w][stack] = PCM_MAG_NONE;
-			if (!idle || *word == s->slab.seen[w][stack]) {
-				top[w][stack] = *word;
+			if (*word != PCM_MAG_NONE &&
+			    (!idle || *word == s->slab.seen[w][stack])) {
+				pcm_outgoing_put(stack, *word);
 				*word = PCM_MAG_NONE;
 			}
 			s->slab.seen[w][stack] = *word;
 		}
 	}
 	pcm_unlock(&s->lock);
-	for (w = 0; w < PCM_NWORDS; w++)
-		for (stack = 1; stack < PCM_NSTACKS; stack++)
-			if (top[w][stack] != PCM_MAG_NONE)
-				take(stack, top[w][stack]);
 }
 
 /* Where no shard was ever used, their memory is not touched. */
 static void
-drain(bool idle, void (*take)(unsigned stack, void **top))
+drain(bool idle)
 {
 	unsigned i;
 
 	if (pcm_shard_nready() == 0)
 		return;
 	for (i = 0; i < nshards; i++)
-		drain_one(&shards[i], idle, take);
+		drain_one(&shards[i], idle);
 }
 
 void
-pcm_shard_drain(void (*take)(unsigned stack, void **top))
+pcm_shard_drain(void)
 {
-	drain(false, take);
+	drain(false);
 }
 
 void
-pcm_shard_drain_idle(void (*take)(unsigned stack, void **top))
+pcm_shard_drain_idle(void)
 {
-	drain(true, take);
+	drain(true);
 }
 
 void

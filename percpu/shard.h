@@ -145,8 +145,9 @@ bool pcm_shard_inside(void);
 /* Shards that have been used. */
 unsigned pcm_shard_nready(void);
 
-void pcm_shard_drain(void (*take)(unsigned stack, void **top));
-void pcm_shard_drain_idle(void (*take)(unsigned stack, void **top));
+/* What the shards hold, or only their idle magazines, becomes outgoing. */
+void pcm_shard_drain(void);
+void pcm_shard_drain_idle(void);
 
 /* Adds to *stats. */
 void pcm_shard_stats_add(struct pcm_percpu_stats *stats);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "outgoing.h"
 #include "shard.h"
 
 #define STACK 3
@@ -18,6 +19,16 @@ static void setup(void)
 	pcm_rseq_process_init(false, PCM_RSEQ_INDEX_AUTO);
 	(void)pcm_rseq_arm();
 	must(pcm_rseq_denied());
+}
+
+static void drain(void (*take)(unsigned int stack, void **top))
+{
+	unsigned int stack;
+	void **top;
+
+	pcm_shard_drain();
+	while ((top = pcm_outgoing_take(&stack)) != PCM_MAG_NONE)
+		take(stack, top);
 }
 
 static void *number(uintptr_t n)
@@ -256,7 +267,7 @@ START_TEST(counted_and_drained)
 	pcm_shard_stats_add(&stats);
 	must(stats.nshards == NSHARDS && stats.nslabs == 0);
 	must(stats.nobjs[STACK] == NSHARDS * 7);
-	pcm_shard_drain(take);
+	drain(take);
 	must(ntaken == 2 * NSHARDS && nobjs_taken == NSHARDS * 7);
 	must(!pcm_shard_pop(STACK, &obj));
 	stats = (struct pcm_percpu_stats){ 0 };
@@ -335,7 +346,7 @@ static void meanwhile(void)
 	static unsigned long n;
 
 	if (n++ % 128 == 0)
-		pcm_shard_drain(bank_store);
+		drain(bank_store);
 }
 
 START_TEST(nothing_lost_nor_twice)
@@ -353,7 +364,7 @@ START_TEST(nothing_lost_nor_twice)
 	storm_run(&storm);
 	for (i = 0; i < storm.nthreads; i++)
 		must(bank_hands[i].taken > 0);
-	pcm_shard_drain(bank_store);
+	drain(bank_store);
 	for (i = 0; i < STORM_THREADS_MAX; i++)
 		while (interrupt_hands[i].n > 0) {
 			void *token = bank_let_go(&interrupt_hands[i], &s);
