@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -36,6 +38,15 @@ static atomic_int state = NONE;
 
 /* The thread sleeps while it is 0; a futex word. */
 static atomic_uint awake;
+
+/* Code of libc and of the dynamic linker, found at load. */
+#define NTEXTS 8u
+
+static struct {
+	uintptr_t start, end;
+} libc_texts[NTEXTS];
+
+static unsigned nlibc_texts;
 
 extern int create_thread(pthread_t *thread, const pthread_attr_t *attr,
 			 void *(*fn)(void *), void *arg)
@@ -84,8 +95,69 @@ run(void *arg)
 	return arg;
 }
 
-/* Never joined, because it never ends. */
 static bool
+is_libc(const char *path)
+{
+	static const char *const names[] = { "libc.so", "libc-", "libpthread",
+					     "libdl", "ld-", "ld.so",
+					     "libc.musl" };
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	size_t i;
+
+	for (i = 0; i < PCM_ARRAY_LEN(names); i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+static int
+note_texts(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	size_t i;
+
+	(void)size, (void)unused;
+	if (!is_libc(info->dlpi_name))
+		return 0;
+	for (i = 0; i < info->dlpi_phnum && nlibc_texts < NTEXTS; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+			continue;
+		libc_texts[nlibc_texts].start = info->dlpi_addr + part->p_vaddr;
+		libc_texts[nlibc_texts].end = libc_texts[nlibc_texts].start +
+			part->p_memsz;
+		nlibc_texts++;
+	}
+	return 0;
+}
+
+/* Who asks for no thread does not pay for it. */
+__attribute__((constructor(102))) static void
+find_libc(void)
+{
+	if (pcm_conf_text() != NULL)
+		dl_iterate_phdr(note_texts, NULL);
+}
+
+/* Is it neither libc's code nor unknown? */
+static bool
+holds_no_locks(const void *caller)
+{
+	uintptr_t at = (uintptr_t)caller;
+	unsigned i;
+
+	for (i = 0; i < nlibc_texts; i++)
+		if (at >= libc_texts[i].start && at < libc_texts[i].end)
+			return false;
+	return caller != NULL && nlibc_texts > 0;
+}
+
+/*
+ * Never joined, because it never ends. Returns the state that follows: without memory
+ * for it, it may be had later.
+ */
+static int
 start(void)
 {
 	uint64_t all = ~(uint64_t)0, old;
@@ -93,11 +165,11 @@ start(void)
 	int error;
 
 	if (create_thread == NULL || !pcm_rseq_lets_threads_start())
-		return false;
+		return FAILED;
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
 	error = create_thread(&thread, NULL, run, NULL);
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
-	return error == 0;
+	return error == 0 ? RUNS : error == EAGAIN ? NONE : FAILED;
 }
 
 static void
@@ -108,25 +180,25 @@ wake(void)
 }
 
 void
-pcm_background_call(void)
+pcm_background_call(const void *caller)
 {
-	int expected = NONE, saved = errno;
+	int expected = NONE, now, saved = errno;
 
 	if (pcm_fork_alone)
 		return; /* still due when the fork is over */
+	if (atomic_load_explicit(&state, memory_order_relaxed) == NONE &&
+	    !holds_no_locks(caller))
+		return; /* due for somebody else */
 	atomic_store_explicit(&pcm_background_due, false,
 			      memory_order_relaxed);
 	if (atomic_compare_exchange_strong_explicit(&state, &expected, STARTING,
 						    memory_order_relaxed,
 						    memory_order_relaxed)) {
-		bool done;
-
 		atomic_store_explicit(&awake, 1, memory_order_relaxed);
-		done = start();
-		atomic_store_explicit(&state, done ? RUNS : FAILED,
-				      memory_order_seq_cst);
+		now = start();
+		atomic_store_explicit(&state, now, memory_order_seq_cst);
 		/* Calls since then have found STARTING. */
-		if (done && pcm_pulse_active())
+		if (now == RUNS && pcm_pulse_active())
 			wake();
 	} else if (expected == RUNS) {
 		wake();

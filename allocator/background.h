@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "compiler.h"
+#include "rseq_thread.h"
 
 /* The pulse became active, and the thread is wanted: start or wake it. */
 extern PCM_HIDDEN atomic_bool pcm_background_due;
@@ -19,8 +20,25 @@ extern PCM_HIDDEN atomic_bool pcm_background_due;
 /*
  * pcm_background_call() - start the thread, or wake it. Not in the slow path:
  * pthread_create() allocates. Keeps errno.
+ *
+ * caller	the return address of malloc, free and the like; NULL: unknown
+ *
+ * Where libc is the caller, it may hold the locks that pthread_create() takes (a dead
+ * thread's TLS is freed under that of the stacks): the thread is started for others
+ * only. In a static program libc cannot be told from the rest, and there is no thread.
  */
-void pcm_background_call(void);
+void pcm_background_call(const void *caller);
+
+/* The last thing that malloc, free and the like do after their slow path. */
+static inline void
+pcm_background_see_to(const void *caller)
+{
+	/* A vfork child's thread would be nobody's. */
+	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_background_due,
+					      memory_order_relaxed)) &&
+	    pcm_rseq_held == 0)
+		pcm_background_call(caller);
+}
 
 /* Is it there, so that nobody else needs to see to ticks? Relaxed. */
 bool pcm_background_runs(void);

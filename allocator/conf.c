@@ -258,20 +258,27 @@ environment(void)
 	return (char **)(stack + 1 + stack[0] + 1);
 }
 
-void
-pcm_conf_read(void)
+const char *
+pcm_conf_text(void)
 {
 	const size_t len = strlen(VARIABLE "=");
 	char **env = environment();
 
 	if (env == NULL || getauxval(AT_SECURE))
-		return;
-	for (; *env != NULL; env++) {
-		if (strncmp(*env, VARIABLE "=", len) == 0) {
-			pcm_conf_parse(*env + len);
-			return;
-		}
-	}
+		return NULL;
+	for (; *env != NULL; env++)
+		if (strncmp(*env, VARIABLE "=", len) == 0)
+			return *env + len;
+	return NULL;
+}
+
+void
+pcm_conf_read(void)
+{
+	const char *text = pcm_conf_text();
+
+	if (text != NULL)
+		pcm_conf_parse(text);
 }
 
 const char *

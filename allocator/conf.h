@@ -28,10 +28,14 @@ struct pcm_conf {
 extern struct pcm_conf pcm_conf;
 
 /*
- * pcm_conf_read() - parse the environment's PCMALLOC_CONF.
- *
- * What is unknown or malformed is reported on fd 2 and left at its default. In
- * a set-user-id program (AT_SECURE) the variable is ignored.
+ * pcm_conf_text() - the environment's PCMALLOC_CONF; NULL if there is none, and in a
+ * set-user-id program (AT_SECURE).
+ */
+const char *pcm_conf_text(void);
+
+/*
+ * pcm_conf_read() - parse it. What is unknown or malformed is reported on fd 2 and left
+ * at its default.
  */
 void pcm_conf_read(void);
 

@@ -12,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "background.h"
 #include "block.h"
 
 PCM_EXPORT size_t malloc_usable_size(void *p); /* <malloc.h> */
 
 static PCM_NOINLINE void *
-alloc_slow(size_t nbytes, bool *zeroed)
+alloc_slow(size_t nbytes, bool *zeroed, const void *caller)
 {
 	void *p;
 
@@ -26,14 +27,17 @@ alloc_slow(size_t nbytes, bool *zeroed)
 	p = pcm_block_alloc(nbytes, PCM_ANY_ALIGN, zeroed);
 	if (PCM_UNLIKELY(p == NULL))
 		errno = ENOMEM;
+	pcm_background_see_to(caller);
 	return p;
 }
 
 static PCM_NOINLINE void
-free_slow(void *p)
+free_slow(void *p, const void *caller)
 {
-	if (!pcm_block_free_next(p))
-		pcm_block_release(p);
+	if (pcm_block_free_next(p))
+		return;
+	pcm_block_release(p);
+	pcm_background_see_to(caller);
 }
 
 /*
@@ -46,7 +50,7 @@ malloc(size_t nbytes)
 
 	if (pcm_block_alloc_fast(nbytes, &p))
 		return p;
-	return alloc_slow(nbytes, NULL);
+	return alloc_slow(nbytes, NULL, PCM_CALLER);
 }
 
 /*
@@ -57,7 +61,7 @@ PCM_EXPORT PCM_HOT void
 free(void *p)
 {
 	if (!pcm_block_free_fast(p))
-		free_slow(p);
+		free_slow(p, PCM_CALLER);
 }
 
 /* cfree() - free(), under the name it has in glibc before 2.26. */
@@ -104,10 +108,27 @@ calloc(size_t n, size_t size)
 		return NULL;
 	}
 	if (!pcm_block_alloc_fast(nbytes, &p))
-		p = alloc_slow(nbytes, &zeroed);
+		p = alloc_slow(nbytes, &zeroed, PCM_CALLER);
 	if (p != NULL && !zeroed)
 		memset(p, 0, nbytes);
 	return p;
+}
+
+/* malloc() and free(), on whose account we do not know. */
+static void *
+get(size_t nbytes)
+{
+	void *p;
+
+	return pcm_block_alloc_fast(nbytes, &p) ? p :
+						  alloc_slow(nbytes, NULL, NULL);
+}
+
+static void
+put(void *p)
+{
+	if (!pcm_block_free_fast(p))
+		free_slow(p, NULL);
 }
 
 /*
@@ -125,7 +146,7 @@ alloc_grown(size_t nbytes, size_t old_size)
 		if (p != NULL)
 			return p;
 	}
-	return malloc(nbytes);
+	return get(nbytes);
 }
 
 static void *
@@ -136,7 +157,7 @@ move(void *p, size_t nbytes, size_t old_size)
 	if (moved == NULL)
 		return NULL;
 	memcpy(moved, p, nbytes < old_size ? nbytes : old_size);
-	free(p);
+	put(p);
 	return moved;
 }
 
@@ -185,12 +206,12 @@ realloc(void *p, size_t nbytes)
 	void *same;
 
 	if (p == NULL)
-		return malloc(nbytes);
+		return get(nbytes);
 	if (fits_class(p, nbytes))
 		return p;
 	size = pcm_block_size("realloc", p);
 	if (nbytes == 0) {
-		free(p);
+		put(p);
 		return NULL;
 	}
 	if (fits_well(nbytes, size))

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "background.h"
 #include "block.h"
 
 #ifndef PCM_STATIC_LIBRARY
@@ -88,7 +89,7 @@ throw_bad_alloc(void)
 }
 
 static PCM_NOINLINE void *
-new_slow(size_t nbytes, size_t align)
+new_slow(size_t nbytes, size_t align, const void *caller)
 {
 	void *p;
 
@@ -103,6 +104,7 @@ new_slow(size_t nbytes, size_t align)
 		}
 		handler();
 	}
+	pcm_background_see_to(caller);
 	return p;
 }
 
@@ -126,7 +128,7 @@ pcm_new(size_t nbytes)
 
 	if (pcm_block_alloc_fast(nbytes, &p))
 		return p;
-	return new_slow(nbytes, PCM_ANY_ALIGN);
+	return new_slow(nbytes, PCM_ANY_ALIGN, PCM_CALLER);
 }
 
 /* operator new(size_t, align_val_t), and new[] */
@@ -138,7 +140,7 @@ PCM_EXPORT void *pcm_new_array_aligned(size_t nbytes, size_t align)
 PCM_EXPORT void *
 pcm_new_aligned(size_t nbytes, size_t align)
 {
-	return new_slow(nbytes, align);
+	return new_slow(nbytes, align, PCM_CALLER);
 }
 
 #if !PCM_STATIC_LIBRARY
@@ -207,8 +209,10 @@ PCM_EXPORT void pcm_delete(void *p) __asm__(DELETE);
 PCM_EXPORT void
 pcm_delete(void *p)
 {
-	if (!pcm_block_free_fast(p) && !pcm_block_free_next(p))
-		pcm_block_release(p);
+	if (pcm_block_free_fast(p) || pcm_block_free_next(p))
+		return;
+	pcm_block_release(p);
+	pcm_background_see_to(PCM_CALLER);
 }
 
 #define SAME_AS_DELETE(name, symbol)                                       \

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "background.h"
 #include "compiler.h"
 #include "percpu.h"
 #include "pulse.h"
@@ -84,11 +83,6 @@ pcm_slow_leave(void)
 	pcm_pulse_leave();
 	atomic_signal_fence(memory_order_seq_cst);
 	pcm_slow_thread.inside = 0;
-	/* A vfork child's thread would be nobody's. */
-	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_background_due,
-					      memory_order_relaxed)) &&
-	    pcm_rseq_held == 0)
-		pcm_background_call();
 }
 
 /*

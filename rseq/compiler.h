@@ -10,6 +10,8 @@
 /* Begins a cache line: where it lies is not left to what stands before it. */
 #define PCM_HOT __attribute__((aligned(64)))
 #define PCM_COLD __attribute__((cold, noinline))
+/* Where the function returns to. */
+#define PCM_CALLER __builtin_return_address(0)
 #define PCM_NOINLINE __attribute__((noinline))
 
 /* The public interface; everything else is compiled with hidden visibility. */

@@ -68,6 +68,8 @@ U getauxval
 U environ
 U __environ
 U __errno_location
+U dl_iterate_phdr
+U strrchr
 U pthread_atfork
 U __register_atfork
 w dlclose

@@ -28,12 +28,18 @@ $(MEMORY)/%.o: test/memory/%.c
 
 $(eval $(call memory,gives_back,mm_cid cpu_id fallback))
 $(eval $(call memory,gives_back_idle,background))
+$(eval $(call memory,background_under_lock,background))
 $(eval $(call memory,grows,mm_cid fallback))
 $(eval $(call memory,trim,mm_cid fallback))
 $(eval $(call memory,drifting_sizes,default fallback))
 $(eval $(call memory,hard_limit,hard_limit))
 $(eval $(call memory,soft_limit,soft_limit))
 $(eval $(call memory,cache_budget,small_cache))
+
+$(MEMORY)/background_under_lock: | $(MEMORY)/background_under_lock_tls.so
+$(MEMORY)/background_under_lock_tls.so: test/memory/tls_library.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -shared -o $@ $<
 
 test/memory/control_group.sh: | $(MEMORY)/soft_limit $(B)/libpcmalloc.so
 TESTS += test/memory/control_group.sh
