@@ -125,7 +125,10 @@ sdallocx(void *p, size_t nbytes, int flags)
 	free(p);
 }
 
-/* nallocx() - usable bytes that mallocx() would give; 0: none. */
+/*
+ * nallocx() - usable bytes that mallocx() would give; 0: none. Over 1 MiB, where what
+ * others have left serves, at least so many.
+ */
 PCM_EXPORT size_t
 nallocx(size_t nbytes, int flags)
 {

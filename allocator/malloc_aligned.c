@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "block.h"
+#include "slow.h"
 
 /* <malloc.h>; musl declares some of them only. */
 PCM_EXPORT void *memalign(size_t align, size_t nbytes);
@@ -101,10 +102,20 @@ posix_memalign(void **out, size_t align, size_t nbytes)
 	return 0;
 }
 
+/* The size of an OS page is known once the process is set up. */
+static void
+set_up(void)
+{
+	if (PCM_UNLIKELY(!atomic_load_explicit(&pcm_slow_ready,
+					       memory_order_acquire)))
+		free(malloc(1));
+}
+
 /* valloc() - nbytes aligned to the OS page. */
 PCM_EXPORT void *
 valloc(size_t nbytes)
 {
+	set_up();
 	return alloc_or_errno(pcm_sys_page, nbytes);
 }
 
@@ -112,8 +123,10 @@ valloc(size_t nbytes)
 PCM_EXPORT void *
 pvalloc(size_t nbytes)
 {
-	size_t rounded = pcm_round_up(nbytes, pcm_sys_page);
+	size_t rounded;
 
+	set_up();
+	rounded = pcm_round_up(nbytes, pcm_sys_page);
 	if (rounded < nbytes) {
 		errno = ENOMEM;
 		return NULL;

@@ -1,7 +1,7 @@
 /*
  * pagemap.h - from an address to its size class, span and hugepage.
  *
- * Two levels: a root entry per GiB of the 47-bit user address space, and a leaf
+ * Two levels: a root entry per GiB of the user address space, and a leaf
  * for each GiB in use. Leaves are mapped when first needed and never go away.
  *
  *	root[address >> 30]  ->  leaf	.class[(address >> 12) % 2^18]
@@ -22,7 +22,12 @@
 #include "compiler.h"
 #include "page.h"
 
+/* What mmap gives without being asked for more; arm64 gives from the top. */
+#if defined(__aarch64__)
+#define PCM_ADDRESS_BITS 48
+#else
 #define PCM_ADDRESS_BITS 47
+#endif
 #define PCM_LEAF_SHIFT 30
 #define PCM_ROOT_LEN ((size_t)1 << (PCM_ADDRESS_BITS - PCM_LEAF_SHIFT))
 #define PCM_LEAF_NPAGES ((size_t)1 << (PCM_LEAF_SHIFT - PCM_PAGE_SHIFT))

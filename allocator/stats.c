@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "central.h"
@@ -209,6 +210,14 @@ pcm_stats_write(int fd)
 #define COPY_MIN 200
 
 static int exit_fd = -1;
+static struct stat exit_file;
+
+/* Not fstat(), which glibc before 2.33 does not have. */
+static bool
+file_of(int fd, struct stat *file)
+{
+	return pcm_syscall2(SYS_fstat, fd, file) == 0;
+}
 
 void
 pcm_stats_at_exit(void)
@@ -216,13 +225,26 @@ pcm_stats_at_exit(void)
 	long fd = pcm_syscall3(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC,
 			       COPY_MIN);
 
-	exit_fd = pcm_syscall_failed(fd) ? STDERR_FILENO : (int)fd;
+	if (pcm_syscall_failed(fd))
+		fd = STDERR_FILENO;
+	if (file_of((int)fd, &exit_file))
+		exit_fd = (int)fd;
+}
+
+/* A program that closes all that it finds may have a file of its own there. */
+static bool
+is_still_ours(void)
+{
+	struct stat now;
+
+	return exit_fd >= 0 && file_of(exit_fd, &now) &&
+		now.st_dev == exit_file.st_dev && now.st_ino == exit_file.st_ino;
 }
 
 /* After the program's own destructors and exit handlers. */
 __attribute__((destructor(101))) static void
 write_at_exit(void)
 {
-	if (exit_fd >= 0)
+	if (is_still_ours())
 		pcm_stats_write(exit_fd);
 }

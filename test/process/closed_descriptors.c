@@ -1,7 +1,7 @@
 /*
  * Programs that start with fd 0, 1 and 2 closed, and that close everything:
  * pcmalloc holds no descriptor, and writes its messages to no file that has
- * come to have the number 2.
+ * come to have the number 2, or that of its copy for stats:exit.
  */
 #include "load.h"
 
@@ -51,12 +51,53 @@ static void start_closed(int report)
 	_exit(125);
 }
 
+/* All numbers but 0, 1 and 2 become the file's, in a program that has allocated. */
+static void start_reopened(int file)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", file);
+	setenv("PCMALLOC_CONF", "stats:exit", 1);
+	execl("/proc/self/exe", "closed_descriptors", number, "reopen",
+	      (char *)NULL);
+	_exit(125);
+}
+
+static int reopened(int file)
+{
+	work();
+	for (int fd = 3; fd < 256; fd++)
+		must(fd == file || dup2(file, fd) == fd);
+	work();
+	return 0;
+}
+
+static void must_not_be_written_to(void)
+{
+	struct stat info;
+	FILE *file = tmpfile();
+	int status;
+	pid_t pid;
+
+	must(file);
+	pid = fork();
+	if (pid == 0)
+		start_reopened(fileno(file));
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+	must(fstat(fileno(file), &info) == 0);
+	must(info.st_size == 0);
+	fclose(file);
+}
+
 int main(int argc, char **argv)
 {
 	char text[10] = "";
 	int ends[2], status;
 	pid_t pid;
 
+	if (argc == 3)
+		return reopened(atoi(argv[1]));
 	if (argc == 2)
 		return closed(atoi(argv[1]));
 	testing_start(40);
@@ -68,5 +109,6 @@ int main(int argc, char **argv)
 	must(status == 0);
 	must(read(ends[0], text, sizeof(text)) == 4);
 	must(strcmp(text, "done") == 0);
+	must_not_be_written_to();
 	return 0;
 }

@@ -8,7 +8,7 @@ PROCESS_FLAGS = -D_GNU_SOURCE -fno-builtin -Iinclude -Itest/interface \
 	-Itest/process -pthread
 
 # Programs that run in each configuration.
-PROCESS_C := exec_chain address_limit locked_memory small_stacks lone_fork
+PROCESS_C := exec_chain address_limit late_limit locked_memory small_stacks lone_fork
 # These choose their configuration themselves.
 PROCESS_ONCE := environment closed_descriptors
 PROCESS_SCRIPTS := set_user_id bare_root hugepage_modes launcher
