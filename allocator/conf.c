@@ -103,8 +103,11 @@ equals(struct piece piece, const char *s)
 static void
 quote(struct pcm_text *text, struct piece piece)
 {
+	size_t i;
+
 	pcm_text_str(text, "'");
-	pcm_text_strn(text, piece.s, piece.n < QUOTE_MAX ? piece.n : QUOTE_MAX);
+	for (i = 0; i < piece.n && i < QUOTE_MAX; i++)
+		pcm_text_strn(text, (unsigned char)piece.s[i] < ' ' ? "?" : &piece.s[i], 1);
 	pcm_text_str(text, "'");
 }
 

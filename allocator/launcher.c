@@ -90,8 +90,9 @@ main(int argc, char **argv)
 		return USAGE;
 	}
 	if (!can_be_preloaded(library)) {
-		fprintf(stderr, "pcmalloc: %s: a path with a space or a colon "
-			"cannot be preloaded\n", library);
+		fprintf(stderr,
+			"pcmalloc: %s: a path with a space or a colon cannot be preloaded\n",
+			library);
 		return USAGE;
 	}
 	if (preload(library) != 0) {

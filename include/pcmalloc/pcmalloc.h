@@ -27,7 +27,7 @@ const char *pcm_version(void);
 /*
  * pcm_mode() - what the process runs on, in words, e.g.
  * "per-CPU, glibc's registration, mm_cid" or "fallback, rseq switched off".
- * Static text.
+ * Static text. Not for signal handlers.
  */
 const char *pcm_mode(void);
 
@@ -51,9 +51,11 @@ enum pcm_rseq_state pcm_rseq_state(void);
 /*
  * pcm_release() - give free memory back to the system.
  *
- * nbytes	how much is wanted; SIZE_MAX: all that is free
+ * nbytes	how much is wanted; SIZE_MAX: all that is free. It goes back in pieces
+ *		of up to 2 MiB, kept ranges of 1 MiB at least
  *
- * Returns how many bytes were given back; less than nbytes if there was no more.
+ * Returns how many bytes were given back: fewer than nbytes if there was no more, or
+ * more, by less than a piece.
  * Does not empty the per-CPU caches: malloc_trim(0) does. Not for signal
  * handlers.
  */
@@ -64,7 +66,7 @@ struct pcm_stats {
 	size_t allocated; /* blocks in use by the program, as usable bytes */
 	size_t cached;	  /* blocks in per-CPU and other caches */
 	size_t active;	  /* pages that hold any block */
-	size_t retained;  /* free pages that still have memory behind them */
+	size_t retained;  /* free pages, kept ranges: with memory behind them */
 	size_t mapped;	  /* address space for blocks */
 	size_t metadata;  /* the allocator's own structures */
 	size_t nslabs;	  /* CPUs (indexes) that have a cache */
