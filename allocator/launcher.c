@@ -91,7 +91,7 @@ main(int argc, char **argv)
 	}
 	if (!can_be_preloaded(library)) {
 		fprintf(stderr,
-			"pcmalloc: %s: a path with a space or a colon cannot be preloaded\n",
+			"pcmalloc: %s: Cannot be preloaded, for a space or a colon\n",
 			library);
 		return USAGE;
 	}

@@ -62,8 +62,8 @@ for dir in "$scratch/a space" "$scratch/a:colon"; do
 	cp "$launcher" "$PCM_BUILD/libpcmalloc.so.0" "$dir/"
 	out=$("$dir/pcmalloc" echo ran 2>&1)
 	[ $? -eq 125 ] || fail "$dir: the status is not 125"
-	[ "$out" = "pcmalloc: $dir/libpcmalloc.so.0: a path with a space or a \
-colon cannot be preloaded" ] || fail "$dir: $out"
+	[ "$out" = "pcmalloc: $dir/libpcmalloc.so.0: Cannot be \
+preloaded, for a space or a colon" ] || fail "$dir: $out"
 done
 
 "$launcher" >/dev/null 2>&1
