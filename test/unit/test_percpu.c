@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define STACK 3
 #define NSLOTS 7
@@ -361,6 +363,49 @@ START_TEST(idle_ones_are_drained)
 }
 END_TEST
 
+/* The child, which finds the rest. */
+static void must_find(unsigned int n)
+{
+	pid_t pid = fork();
+	int status;
+
+	must(pid >= 0);
+	if (pid == 0) {
+		nidle = 0;
+		pcm_percpu_drain_idle(take_one);
+		_exit(nidle != n);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	must(status == 0);
+}
+
+static void fork_and_take(unsigned int stack, void **top)
+{
+	static const unsigned int left[] = { 3, 0 };
+	static unsigned int n;
+
+	must(n < 2);
+	must_find(left[n++]);
+	take_one(stack, top);
+}
+
+/* Who forks while they are on their way to the spans has all but the one in hand. */
+START_TEST(idle_ones_survive_a_fork)
+{
+	lab_start(_i);
+	if (lab_armed() && !lab_can_stop())
+		return;
+	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
+	     PCM_MAG_NONE);
+	must(pcm_percpu_exchange(PCM_SPARE, STACK + 1, magazine(3)) ==
+	     PCM_MAG_NONE);
+	nidle = 0;
+	pcm_percpu_drain_idle(take_one);
+	pcm_percpu_drain_idle(fork_and_take);
+	must(nidle == 5);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("percpu");
@@ -375,6 +420,7 @@ int main(void)
 	tcase_add_loop_test(tests, stopped, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, others_go_on_while_stopped, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, drained, 0, LAB_NMODES);
+	tcase_add_loop_test(tests, idle_ones_survive_a_fork, 0, LAB_NMODES);
 #if HAVE_SINGLE_STEP
 	tcase_add_loop_test(tests, stepped_through, 0, LAB_NMODES);
 #endif
