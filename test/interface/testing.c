@@ -265,6 +265,18 @@ size_t testing_rollup(const char *field)
 	return read_kib("/proc/self/smaps_rollup", field);
 }
 
+void testing_wait_for(pid_t pid)
+{
+	int status;
+
+	must(pid > 0);
+	must(waitpid(pid, &status, 0) == pid);
+	if (status != 0)
+		fprintf(stderr, "child: status %x (e: it hung)\n",
+			(unsigned int)status);
+	must(status == 0);
+}
+
 int testing_nthreads(void)
 {
 	DIR *dir = opendir("/proc/self/task");

@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +78,9 @@ struct child {
  */
 void testing_child(struct child *child, unsigned int limit, void (*fn)(void *),
 		   void *arg);
+
+/* Dies with a message unless the child @pid ends, and with status 0. */
+void testing_wait_for(pid_t pid);
 
 /* A field of /proc/self/status in bytes ("VmRSS", "VmHWM"); 0 = not there. */
 size_t testing_memory(const char *field);

@@ -4,7 +4,6 @@
  */
 #include "hoard.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define FULL (128 * MIB)
@@ -43,7 +42,6 @@ static void one_mapping(void)
 
 int main(void)
 {
-	int status;
 	pid_t pid;
 
 	testing_start(60);
@@ -53,13 +51,11 @@ int main(void)
 	rise_and_fall();
 	one_mapping();
 	pid = fork();
-	must(pid >= 0);
 	if (pid == 0) {
 		rise_and_fall();
 		must(testing_nthreads() == 2);
 		_exit(0);
 	}
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
+	testing_wait_for(pid);
 	return 0;
 }

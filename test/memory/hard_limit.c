@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LIMIT (128 * MIB)
@@ -96,16 +95,13 @@ static void *busy(void *arg)
 static void fork_and_allocate(void)
 {
 	pid_t pid = fork();
-	int status;
 
-	must(pid >= 0);
 	if (pid == 0) {
 		void *p = malloc(opaque_size(80 * MIB));
 
 		_exit(p == NULL);
 	}
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
+	testing_wait_for(pid);
 }
 
 /* What fails for others, or is only about to be had, takes no room. */

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 static void work(void)
 {
@@ -76,15 +75,13 @@ static void must_not_be_written_to(void)
 {
 	struct stat info;
 	FILE *file = tmpfile();
-	int status;
 	pid_t pid;
 
 	must(file);
 	pid = fork();
 	if (pid == 0)
 		start_reopened(fileno(file));
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
+	testing_wait_for(pid);
 	must(fstat(fileno(file), &info) == 0);
 	must(info.st_size == 0);
 	fclose(file);
@@ -93,7 +90,7 @@ static void must_not_be_written_to(void)
 int main(int argc, char **argv)
 {
 	char text[10] = "";
-	int ends[2], status;
+	int ends[2];
 	pid_t pid;
 
 	if (argc == 3)
@@ -105,8 +102,7 @@ int main(int argc, char **argv)
 	pid = fork();
 	if (pid == 0)
 		start_closed(ends[1]);
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
+	testing_wait_for(pid);
 	must(read(ends[0], text, sizeof(text)) == 4);
 	must(strcmp(text, "done") == 0);
 	must_not_be_written_to();

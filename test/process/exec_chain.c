@@ -27,15 +27,6 @@ static void begin_chain(void *arg)
 	exec_self(arg);
 }
 
-static void wait_for(pid_t pid)
-{
-	int status;
-
-	must(pid > 0);
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
-}
-
 /* One link: a little load, then the next image by one of four ways. */
 static void link_of_chain(int number)
 {
@@ -67,7 +58,7 @@ static void link_of_chain(int number)
 		break;
 	}
 	load_stop();
-	wait_for(pid);
+	testing_wait_for(pid);
 	exit(0);
 }
 

@@ -102,18 +102,6 @@ static void register_early(void)
 __attribute__((used, section(".preinit_array"))) static void (
 	*const preinit)(void) = register_early;
 
-static void wait_for(pid_t pid)
-{
-	int status;
-
-	must(pid > 0);
-	must(waitpid(pid, &status, 0) == pid);
-	if (status != 0)
-		fprintf(stderr, "child: status %x (e: it hung)\n",
-			(unsigned int)status);
-	must(status == 0);
-}
-
 static void fork_once(void)
 {
 	uint64_t state = 3;
@@ -126,7 +114,7 @@ static void fork_once(void)
 		must(ncalls[EARLY][2] == 1 && ncalls[LATE][2] == 1);
 		_exit(0);
 	}
-	wait_for(pid);
+	testing_wait_for(pid);
 }
 
 int main(void)

@@ -15,25 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NFORKS 300
+#define NFORKS 100
 #define CHILD_LIMIT 20
 
 static volatile sig_atomic_t armed;
 /* Of what follows in this process. */
 static bool inner_child;
 static unsigned int turn;
-
-static void wait_for(pid_t pid)
-{
-	int status;
-
-	must(pid > 0);
-	must(waitpid(pid, &status, 0) == pid);
-	if (status != 0)
-		fprintf(stderr, "child: status %x (e: it hung)\n",
-			(unsigned int)status);
-	must(status == 0);
-}
 
 static void limit_child(void)
 {
@@ -65,7 +53,7 @@ static void on_signal(int signo)
 			_exit(0);
 		return;
 	}
-	wait_for(pid);
+	testing_wait_for(pid);
 }
 
 static void early_prepare(void)
@@ -95,7 +83,7 @@ static void fork_once(void)
 		work();
 		_exit(0);
 	}
-	wait_for(pid);
+	testing_wait_for(pid);
 	if (inner_child) {
 		work();
 		_exit(0);

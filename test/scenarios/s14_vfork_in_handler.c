@@ -40,15 +40,6 @@ static void allocate(uint64_t seed)
 	}
 }
 
-static void wait_for(pid_t pid)
-{
-	int status;
-
-	must(pid > 0);
-	must(waitpid(pid, &status, 0) == pid);
-	must(status == 0);
-}
-
 __attribute__((noinline)) static void grandchild(void)
 {
 	pid_t pid = vfork();
@@ -57,7 +48,7 @@ __attribute__((noinline)) static void grandchild(void)
 		allocate(2);
 		_exit(0);
 	}
-	wait_for(pid);
+	testing_wait_for(pid);
 }
 
 __attribute__((noinline)) static void child(void)
@@ -71,7 +62,7 @@ __attribute__((noinline)) static void child(void)
 		allocate(3);
 		_exit(0);
 	}
-	wait_for(pid);
+	testing_wait_for(pid);
 }
 
 static void handle(int sig)
