@@ -6,7 +6,6 @@
 #include "load.h"
 
 #include <pthread.h>
-#include <sys/wait.h>
 
 #define NLINKS 40
 

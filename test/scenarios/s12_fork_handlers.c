@@ -11,7 +11,6 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 #define NFORKS 100
 #define CHILD_LIMIT 20
