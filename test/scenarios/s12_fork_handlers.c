@@ -10,6 +10,7 @@
 #include "load.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #define NFORKS 100
