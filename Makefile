@@ -182,6 +182,7 @@ help:
 	@echo "make check-faults    every failure of every memory system call"
 	@echo "make check-matrix    every libc, sandbox and tool (root; half an hour)"
 	@echo "make check-vm        32 and more CPUs, Linux 5.10, 6.1, 6.12 (qemu)"
+	@echo "make check-arm64     a real arm64 kernel (qemu)"
 	@echo "make measure         the measures in docs/MEASURES.md"
 	@echo "make measure-hugepages  thp:auto under always, madvise, never (root)"
 	@echo "make bench           patterns and real programs against other mallocs"

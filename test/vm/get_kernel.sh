@@ -1,5 +1,7 @@
 #!/bin/sh
-# Fetches the kernel of a Debian release:  get_kernel.sh SUITE DIRECTORY
+# Fetches the kernel of a Debian release:
+#
+#	get_kernel.sh SUITE DIRECTORY [amd64|arm64]
 #
 # The archive's list and the package are downloaded by apt, with a configuration
 # of its own, so that signatures and checksums are verified and nothing of the
@@ -7,7 +9,7 @@
 # package's name and version are in DIRECTORY/package.
 set -eu
 
-suite=$1
+suite=$1 arch=${3:-amd64}
 mkdir -p "$2/lists/partial" "$2/cache/archives/partial"
 directory=$(cd "$2" && pwd)
 : "${PCM_DEBIAN_MIRROR:=http://deb.debian.org/debian}"
@@ -15,9 +17,9 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # Releases out of support live on in the security archive.
 {
-	echo "deb [arch=amd64 signed-by=$keyring] $PCM_DEBIAN_MIRROR" \
+	echo "deb [arch=$arch signed-by=$keyring] $PCM_DEBIAN_MIRROR" \
 		"$suite main"
-	echo "deb [arch=amd64 signed-by=$keyring]" \
+	echo "deb [arch=$arch signed-by=$keyring]" \
 		"$PCM_DEBIAN_MIRROR-security $suite-security main"
 } >"$directory/sources.list"
 : >"$directory/status"
@@ -30,14 +32,14 @@ run_apt() {
 		-o Dir::Etc::sourceparts=- -o Dir::State="$directory" \
 		-o Dir::State::lists="$directory/lists" \
 		-o Dir::State::status="$directory/status" \
-		-o Dir::Cache="$directory/cache" -o APT::Architecture=amd64 \
-		-o APT::Architectures::=amd64 -o Acquire::Languages=none \
+		-o Dir::Cache="$directory/cache" -o APT::Architecture="$arch" \
+		-o APT::Architectures::="$arch" -o Acquire::Languages=none \
 		-o APT::Sandbox::User=root "$@"
 }
 
 run_apt apt-get update
 # The newest of the release: what the package of no version depends on.
-package=$(run_apt apt-cache show --no-all-versions linux-image-cloud-amd64 |
+package=$(run_apt apt-cache show --no-all-versions "linux-image-cloud-$arch" |
 	sed -n "s|^Depends: \(linux-image-[^ ,]*\).*|\1|p")
 [ -n "$package" ]
 (cd "$directory" && rm -f ./*.deb && run_apt apt-get download "$package")

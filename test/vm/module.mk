@@ -50,4 +50,22 @@ check-vm:
 vm-run: $(VM)/initramfs.gz $(VM_SUITES:%=$(VM)/%/vmlinuz)
 	@PCM_BUILD=$(abspath $(B)) sh test/vm/check_vm.sh
 
+# A real kernel for arm64; the programs are those of the matrix.
+ARM64_PACKAGES := qemu-system-aarch64:qemu-system-arm cpio:cpio apt-get:apt \
+	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring \
+	aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu \
+	/usr/aarch64-linux-gnu/lib/libc.a:libc6-dev-arm64-cross
+
+$(VM)/arm64/vmlinuz:
+	sh test/vm/get_kernel.sh bookworm $(@D) arm64
+
+.PHONY: check-arm64 arm64-run
+check-arm64:
+	@$(MAKE) --no-print-directory check-deps
+	sh test/install.sh $(ARM64_PACKAGES)
+	@$(MAKE) --no-print-directory matrix-libraries arm64-run
+
+arm64-run: $(VM)/arm64/vmlinuz
+	@PCM_BUILD=$(abspath $(B)) sh test/vm/check_arm64.sh
+
 -include $(wildcard $(B)/test/vm/*.d)
