@@ -106,7 +106,7 @@ for file in $documents; do
 	done <"$lint_scratch/commands"
 done
 
-make -s help | sed -nE 's/^make ([a-z][a-z-]*).*/\1/p' >"$lint_scratch/targets"
+make -s help | sed -nE 's/^make ([a-z][a-z0-9-]*).*/\1/p' >"$lint_scratch/targets"
 [ -s "$lint_scratch/targets" ] || complain "make help names no targets"
 while read -r target; do
 	make -n "$target" >"$lint_scratch/make" 2>&1 ||
