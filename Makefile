@@ -79,8 +79,9 @@ $(B)/libpcmalloc.a: $(STATIC_O)
 $(B)/pcmalloc: allocator/launcher.c $(B)/libpcmalloc.so
 	$(CC) $(CFLAGS) -Iinclude -DLIBDIR='"$(LIBDIR)"' -o $@ $< $(LDFLAGS)
 
-# How the library is compiled: it is anew when that changes, as with DEBUG=1.
-$(B)/flags: FORCE
+# How the library is compiled: it is anew when that changes, as with DEBUG=1. What is
+# installed is what was built, however that was.
+$(B)/flags: $(if $(filter install,$(MAKECMDGOALS)),,FORCE)
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(LIB_CFLAGS)' | cmp -s - $@ || \
 		printf '%s\n' '$(CC) $(LIB_CFLAGS)' >$@
@@ -122,6 +123,7 @@ install: all
 	install -m 755 $(B)/$(SONAME) "$(TO_LIB)/$(SONAME)"
 	ln -sf $(SONAME) "$(TO_LIB)/libpcmalloc.so"
 	install -m 644 $(B)/libpcmalloc.a "$(TO_LIB)/libpcmalloc.a"
+	rm -f $(B)/pcmalloc.pc $(B)/pcmalloc.installed
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' allocator/pcmalloc.pc.in \
@@ -134,7 +136,7 @@ install: all
 	install -m 644 $(MAN1) "$(TO_MAN)/man1/pcmalloc.1"
 	install -m 644 $(MAN3) "$(TO_MAN)/man3/pcmalloc.3"
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then \
-		PATH=$$PATH:/sbin:/usr/sbin ldconfig; fi
+		PATH=$$PATH:/sbin:/usr/sbin ldconfig || :; fi
 
 uninstall:
 	rm -f "$(TO_LIB)/$(SONAME)" "$(TO_LIB)/libpcmalloc.so" \

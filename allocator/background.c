@@ -111,13 +111,14 @@ is_libc(const char *path)
 	return false;
 }
 
+/* The first one is the program itself, whatever its name. */
 static int
-note_texts(struct dl_phdr_info *info, size_t size, void *unused)
+note_texts(struct dl_phdr_info *info, size_t size, void *nobjects)
 {
 	size_t i;
 
-	(void)size, (void)unused;
-	if (!is_libc(info->dlpi_name))
+	(void)size;
+	if ((*(unsigned *)nobjects)++ == 0 || !is_libc(info->dlpi_name))
 		return 0;
 	for (i = 0; i < info->dlpi_phnum && nlibc_texts < NTEXTS; i++) {
 		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
@@ -136,8 +137,10 @@ note_texts(struct dl_phdr_info *info, size_t size, void *unused)
 __attribute__((constructor(102))) static void
 find_libc(void)
 {
-	if (pcm_conf_text() != NULL)
-		dl_iterate_phdr(note_texts, NULL);
+	unsigned nobjects = 0;
+
+	if (pcm_conf.background != 0 || pcm_conf_text() != NULL)
+		dl_iterate_phdr(note_texts, &nobjects);
 }
 
 /* Is it neither libc's code nor unknown? */
@@ -155,7 +158,7 @@ holds_no_locks(const void *caller)
 
 /*
  * Never joined, because it never ends. Returns the state that follows: without memory
- * for it, it may be had later.
+ * for it, or in a thread that cannot tell whether it would live, it may be had later.
  */
 static int
 start(void)
@@ -164,8 +167,10 @@ start(void)
 	pthread_t thread;
 	int error;
 
-	if (create_thread == NULL || !pcm_rseq_lets_threads_start())
+	if (create_thread == NULL)
 		return FAILED;
+	if (!pcm_rseq_lets_threads_start())
+		return NONE;
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
 	error = create_thread(&thread, NULL, run, NULL);
 	pcm_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
@@ -179,30 +184,40 @@ wake(void)
 		pcm_syscall3(SYS_futex, &awake, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
+static void
+start_once(void)
+{
+	int expected = NONE, now;
+
+	if (!atomic_compare_exchange_strong_explicit(
+		    &state, &expected, STARTING, memory_order_relaxed,
+		    memory_order_relaxed))
+		return;
+	atomic_store_explicit(&awake, 1, memory_order_relaxed);
+	now = start();
+	atomic_store_explicit(&state, now, memory_order_seq_cst);
+	/* Calls since then have found STARTING. */
+	if (now == RUNS && pcm_pulse_active())
+		wake();
+}
+
+/* A handler may have interrupted anything, and what it interrupted hold locks. */
 void
 pcm_background_call(const void *caller)
 {
-	int expected = NONE, now, saved = errno;
+	int now = atomic_load_explicit(&state, memory_order_relaxed);
+	int saved = errno;
 
 	if (pcm_fork_alone)
 		return; /* still due when the fork is over */
-	if (atomic_load_explicit(&state, memory_order_relaxed) == NONE &&
-	    !holds_no_locks(caller))
+	if (now == NONE && (pcm_slow_interrupted() || !holds_no_locks(caller)))
 		return; /* due for somebody else */
 	atomic_store_explicit(&pcm_background_due, false,
 			      memory_order_relaxed);
-	if (atomic_compare_exchange_strong_explicit(&state, &expected, STARTING,
-						    memory_order_relaxed,
-						    memory_order_relaxed)) {
-		atomic_store_explicit(&awake, 1, memory_order_relaxed);
-		now = start();
-		atomic_store_explicit(&state, now, memory_order_seq_cst);
-		/* Calls since then have found STARTING. */
-		if (now == RUNS && pcm_pulse_active())
-			wake();
-	} else if (expected == RUNS) {
+	if (now == RUNS)
 		wake();
-	}
+	else if (now == NONE)
+		start_once();
 	errno = saved;
 }
 

@@ -21,7 +21,7 @@ extern PCM_HIDDEN atomic_bool pcm_background_due;
  * pcm_background_call() - start the thread, or wake it. Not in the slow path:
  * pthread_create() allocates. Keeps errno.
  *
- * caller	the return address of malloc, free and the like; NULL: unknown
+ * caller	the return address of malloc, free and the like; NULL: unknown, for waking
  *
  * Where libc is the caller, it may hold the locks that pthread_create() takes (a dead
  * thread's TLS is freed under that of the stacks): the thread is started for others
@@ -29,7 +29,7 @@ extern PCM_HIDDEN atomic_bool pcm_background_due;
  */
 void pcm_background_call(const void *caller);
 
-/* The last thing that malloc, free and the like do after their slow path. */
+/* What leaves the slow path does; and free and the like again, who know their caller. */
 static inline void
 pcm_background_see_to(const void *caller)
 {

@@ -39,11 +39,13 @@ static bool quiet;
 PCM_TLS bool pcm_fork_alone;
 
 /*
- * Forks within the fork that holds the locks, by a signal's handler or that of another
- * library. They find all held, and leave it so: the outer one has yet to copy, also in
- * the child of an inner one.
+ * Forks within a fork, by a signal's handler or that of another library, after our own
+ * prepare handler. They find all as the outer one wants it, and leave it so: that one
+ * has yet to copy. The child of an inner one may go on to do it: it ends the outer fork
+ * as its parent, but has to be mended as a child.
  */
 static PCM_TLS unsigned inner;
+static PCM_TLS bool inner_child;
 
 static bool
 ends_inner(void)
@@ -58,7 +60,7 @@ static void
 prepare(void)
 {
 	pcm_rseq_thread_forking();
-	if (pcm_lock_passes) {
+	if (pcm_lock_passes || pcm_fork_alone) {
 		inner++;
 		return;
 	}
@@ -91,23 +93,6 @@ begin_release(void)
 	pcm_lock_fork_end();
 }
 
-static void
-parent(void)
-{
-	pcm_fork_alone = false;
-	if (ends_inner() || !pcm_lock_passes)
-		return;
-	begin_release();
-	pcm_unlock_unchecked(&pcm_meta_lock);
-	pcm_unlock_unchecked(&pcm_mag_lock);
-	pcm_page_heap_fork_unlock();
-	pcm_mapping_fork_unlock();
-	pcm_central_fork_unlock();
-	pcm_depot_fork_unlock();
-	pcm_percpu_fork_unlock();
-	pcm_slow_leave();
-}
-
 /* Under all locks. */
 static size_t
 held(void)
@@ -122,16 +107,14 @@ held(void)
 }
 
 static void
-child(void)
+mend_child(void)
 {
-	pcm_rseq_thread_forked();
-	pcm_background_fork_child();
 	if (pcm_fork_alone) {
 		pcm_fork_alone = false;
 		return;
 	}
 	pcm_limit_fork_child();
-	if (ends_inner() || !pcm_lock_passes)
+	if (!pcm_lock_passes)
 		return;
 	pcm_limit_fork_count(held());
 	begin_release();
@@ -142,6 +125,41 @@ child(void)
 	pcm_central_fork_child();
 	pcm_depot_fork_child();
 	pcm_percpu_fork_child(quiet);
+	pcm_slow_leave();
+}
+
+static void
+child(void)
+{
+	pcm_rseq_thread_forked();
+	pcm_background_fork_child();
+	if (ends_inner())
+		inner_child = true;
+	else
+		mend_child();
+}
+
+static void
+parent(void)
+{
+	if (ends_inner())
+		return;
+	if (inner_child) {
+		inner_child = false;
+		mend_child();
+		return;
+	}
+	pcm_fork_alone = false;
+	if (!pcm_lock_passes)
+		return;
+	begin_release();
+	pcm_unlock_unchecked(&pcm_meta_lock);
+	pcm_unlock_unchecked(&pcm_mag_lock);
+	pcm_page_heap_fork_unlock();
+	pcm_mapping_fork_unlock();
+	pcm_central_fork_unlock();
+	pcm_depot_fork_unlock();
+	pcm_percpu_fork_unlock();
 	pcm_slow_leave();
 }
 

@@ -139,7 +139,7 @@ take(size_t nbytes)
 	size_t now = LOAD(held);
 
 	do
-		if (now > hard || nbytes > hard - now)
+		if (hard != SIZE_MAX && (now > hard || nbytes > hard - now))
 			return false;
 	while (!atomic_compare_exchange_weak_explicit(
 		&held, &now, now + nbytes, memory_order_relaxed,

@@ -114,21 +114,22 @@ calloc(size_t n, size_t size)
 	return p;
 }
 
-/* malloc() and free(), on whose account we do not know. */
+/* malloc() and free(), for a caller of realloc(). */
 static void *
-get(size_t nbytes)
+get(size_t nbytes, const void *caller)
 {
 	void *p;
 
-	return pcm_block_alloc_fast(nbytes, &p) ? p :
-						  alloc_slow(nbytes, NULL, NULL);
+	return pcm_block_alloc_fast(nbytes, &p) ?
+		       p :
+		       alloc_slow(nbytes, NULL, caller);
 }
 
 static void
-put(void *p)
+put(void *p, const void *caller)
 {
 	if (!pcm_block_free_fast(p))
-		free_slow(p, NULL);
+		free_slow(p, caller);
 }
 
 /*
@@ -136,7 +137,7 @@ put(void *p)
  * which costs address space but, untouched, no memory.
  */
 static void *
-alloc_grown(size_t nbytes, size_t old_size)
+alloc_grown(size_t nbytes, size_t old_size, const void *caller)
 {
 	size_t roomy = old_size + old_size / 4;
 	void *p;
@@ -146,18 +147,18 @@ alloc_grown(size_t nbytes, size_t old_size)
 		if (p != NULL)
 			return p;
 	}
-	return get(nbytes);
+	return get(nbytes, caller);
 }
 
 static void *
-move(void *p, size_t nbytes, size_t old_size)
+move(void *p, size_t nbytes, size_t old_size, const void *caller)
 {
-	void *moved = alloc_grown(nbytes, old_size);
+	void *moved = alloc_grown(nbytes, old_size, caller);
 
 	if (moved == NULL)
 		return NULL;
 	memcpy(moved, p, nbytes < old_size ? nbytes : old_size);
-	put(p);
+	put(p, caller);
 	return moved;
 }
 
@@ -185,10 +186,10 @@ fits_class(const void *p, size_t nbytes)
 
 /* Shrinking must not fail: if there is no smaller block, stay. */
 static void *
-shrink(void *p, size_t nbytes, size_t size)
+shrink(void *p, size_t nbytes, size_t size, const void *caller)
 {
 	int saved = errno;
-	void *moved = move(p, nbytes, size);
+	void *moved = move(p, nbytes, size, caller);
 
 	errno = saved;
 	return moved == NULL ? p : moved;
@@ -202,28 +203,30 @@ shrink(void *p, size_t nbytes, size_t size)
 PCM_EXPORT void *
 realloc(void *p, size_t nbytes)
 {
+	const void *caller = PCM_CALLER;
 	size_t size;
 	void *same;
 
 	if (p == NULL)
-		return get(nbytes);
+		return get(nbytes, caller);
 	if (fits_class(p, nbytes))
 		return p;
 	size = pcm_block_size("realloc", p);
 	if (nbytes == 0) {
-		put(p);
+		put(p, caller);
 		return NULL;
 	}
 	if (fits_well(nbytes, size))
 		return p;
 	if (size > PCM_SMALL_MAX) {
 		same = pcm_block_resize(p, nbytes);
+		pcm_background_see_to(caller);
 		if (same != NULL)
 			return same;
 	}
 	if (nbytes < size)
-		return shrink(p, nbytes, size);
-	return move(p, nbytes, size);
+		return shrink(p, nbytes, size, caller);
+	return move(p, nbytes, size, caller);
 }
 
 /* reallocarray() - realloc(p, n * size); ENOMEM if the product overflows. */

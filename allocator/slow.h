@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "background.h"
 #include "compiler.h"
 #include "percpu.h"
 #include "pulse.h"
@@ -83,6 +84,7 @@ pcm_slow_leave(void)
 	pcm_pulse_leave();
 	atomic_signal_fence(memory_order_seq_cst);
 	pcm_slow_thread.inside = 0;
+	pcm_background_see_to(NULL);
 }
 
 /*

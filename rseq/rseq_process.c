@@ -96,11 +96,21 @@ libc_registered_size(uint32_t feature_size)
 	return (uint32_t)((feature_size + align - 1) / align * align);
 }
 
-bool
-pcm_rseq_libc_registers(void)
+static bool
+libc_registers(void)
 {
 	return &__rseq_size != NULL && &__rseq_offset != NULL &&
 		__rseq_size != 0;
+}
+
+bool
+pcm_rseq_libc_area(intptr_t *offset, uint32_t *nbytes)
+{
+	if (!libc_registers())
+		return false;
+	*offset = __rseq_offset;
+	*nbytes = libc_registered_size(__rseq_size);
+	return true;
 }
 
 void
@@ -115,7 +125,7 @@ pcm_rseq_process_init(bool enable, enum pcm_rseq_index index)
 		process->absence = PCM_RSEQ_SWITCHED_OFF;
 	} else if (running_kernel_broken()) {
 		process->absence = PCM_RSEQ_KERNEL_BROKEN;
-	} else if (pcm_rseq_libc_registers()) {
+	} else if (libc_registers()) {
 		process->owner = PCM_RSEQ_OWNER_LIBC;
 		process->libc_offset = __rseq_offset;
 		process->libc_size = libc_registered_size(__rseq_size);

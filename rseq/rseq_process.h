@@ -65,10 +65,11 @@ extern struct pcm_rseq_process pcm_rseq_process;
 void pcm_rseq_process_init(bool enable, enum pcm_rseq_index index);
 
 /*
- * pcm_rseq_libc_registers() - does libc register the process's threads, as glibc does
- * from 2.35 on unless it is told not to, or its first try failed?
+ * pcm_rseq_libc_area() - does libc register the process's threads, as glibc does from
+ * 2.35 on unless it is told not to, or its first try failed? If so, *offset of the area
+ * from the thread pointer, and *nbytes, the length, as far as can be told.
  */
-bool pcm_rseq_libc_registers(void);
+bool pcm_rseq_libc_area(intptr_t *offset, uint32_t *nbytes);
 
 /*
  * pcm_rseq_process_absent() - no thread of this process is to use rseq from now

@@ -227,10 +227,26 @@ filtered(void)
 	return pcm_syscall4(SYS_rseq, NULL, 0, 0, 0) != -EINVAL;
 }
 
+/* Registering again what is registered, which a filter would not let through. */
+static bool
+is_busy(struct pcm_rseq_area *area, uint32_t nbytes)
+{
+	return pcm_syscall4(SYS_rseq, area, nbytes, 0, PCM_RSEQ_SIG) == -EBUSY;
+}
+
 bool
 pcm_rseq_lets_threads_start(void)
 {
-	return !pcm_rseq_libc_registers() || !filtered();
+	struct pcm_rseq_area *area;
+	intptr_t offset;
+	uint32_t nbytes;
+
+	if (!pcm_rseq_libc_area(&offset, &nbytes))
+		return true;
+	area = (struct pcm_rseq_area *)((uintptr_t)pcm_thread_pointer() +
+					(uintptr_t)offset);
+	return area_cpu_id(area) >= 0 &&
+		(is_busy(area, nbytes) || is_busy(area, PCM_RSEQ_MIN_SIZE));
 }
 
 static bool

@@ -77,9 +77,10 @@ void pcm_rseq_thread_forked(void);
 void pcm_rseq_thread_forking(void);
 
 /*
- * pcm_rseq_lets_threads_start() - false: a new thread would end the process. glibc
- * does that if it registers its threads and the system has come to refuse it, as a
- * seccomp filter makes it do. One system call; async-signal-safe.
+ * pcm_rseq_lets_threads_start() - false: a new thread may end the process. glibc does
+ * that if it registers its threads and the system has come to refuse it, as a seccomp
+ * filter makes it do. A thread whose own registration is not libc's cannot tell. One
+ * system call or two; async-signal-safe.
  */
 bool pcm_rseq_lets_threads_start(void);
 

@@ -40,6 +40,29 @@ static void one_mapping(void)
 	wait_until_small();
 }
 
+/* What realloc cuts off, and what it frees. */
+static void by_realloc(void)
+{
+	static void *blocks[20000];
+	const size_t n = sizeof(blocks) / sizeof(blocks[0]);
+	char *p = malloc(FULL / 2);
+
+	must(p);
+	memset(p, 1, FULL / 2);
+	p = realloc(p, 2 * MIB);
+	must(p);
+	wait_until_small();
+	free(opaque(p));
+	for (size_t i = 0; i < n; i++) {
+		blocks[i] = malloc(FULL / n);
+		must(blocks[i]);
+		memset(blocks[i], 1, FULL / n);
+	}
+	for (size_t i = 0; i < n; i++)
+		must(!realloc(blocks[i], opaque_size(0)));
+	wait_until_small();
+}
+
 int main(void)
 {
 	pid_t pid;
@@ -50,6 +73,7 @@ int main(void)
 	must(testing_nthreads() == 2);
 	rise_and_fall();
 	one_mapping();
+	by_realloc();
 	pid = fork();
 	if (pid == 0) {
 		rise_and_fall();

@@ -92,16 +92,49 @@ static void *busy(void *arg)
 	return arg;
 }
 
+static __attribute__((noreturn)) void allocate_in_child(void)
+{
+	void *p = malloc(opaque_size(80 * MIB));
+
+	_exit(p == NULL);
+}
+
+/*
+ * A handler from .preinit_array, before any library's constructor, runs while pcmalloc
+ * is prepared for the fork: here it forks, too, and its child goes on with the fork.
+ */
+static bool forks_twice, is_inner;
+static pid_t inner;
+
+static void early_prepare(void)
+{
+	if (!forks_twice)
+		return;
+	forks_twice = false;
+	inner = fork();
+	is_inner = inner == 0;
+}
+
+static void register_early(void)
+{
+	must(!pthread_atfork(early_prepare, NULL, NULL));
+}
+
+__attribute__((used, section(".preinit_array"))) static void (
+	*const preinit)(void) = register_early;
+
 static void fork_and_allocate(void)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
-	if (pid == 0) {
-		void *p = malloc(opaque_size(80 * MIB));
-
-		_exit(p == NULL);
-	}
+	forks_twice = true;
+	pid = fork();
+	if (pid == 0)
+		allocate_in_child();
 	testing_wait_for(pid);
+	if (is_inner)
+		allocate_in_child();
+	testing_wait_for(inner);
 }
 
 /* What fails for others, or is only about to be had, takes no room. */
