@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "cache.h"
 #include "central.h"
@@ -31,12 +32,19 @@
 #define NEAR_DIVISOR 16u
 
 /* Tries to make room under the hard limit, while others do or undo the same. */
-#define ROOM_TRIES 4u
+#define ROOM_TRIES 2u
+
+/* What others are giving back is waited for, so often at most. */
+#define NAPS 2000u
+#define NAP_NS 50000L
 
 atomic_bool pcm_limit_near;
 
 static atomic_size_t held, next_look = SIZE_MAX;
 static atomic_size_t held_when_near;
+
+/* How many are giving back. Relaxed: it follows the locks of what they take out. */
+static atomic_uint nreleasing;
 static atomic_size_t soft = SIZE_MAX;
 static size_t hard = SIZE_MAX;
 
@@ -147,23 +155,35 @@ take(size_t nbytes)
 	return true;
 }
 
+static void
+nap(void)
+{
+	const struct timespec length = { 0, NAP_NS };
+
+	pcm_syscall2(SYS_nanosleep, &length, NULL);
+}
+
 /*
- * What is being unmapped still counts, and is in no cache any more: others may need a
- * moment. Who can never have it does not take anybody's caches.
+ * What others are unmapping still counts, and is in no cache any more. Who can never have
+ * so much does not take anybody's caches.
  */
 static bool
 take_from_caches(size_t nbytes)
 {
-	unsigned tries;
+	unsigned tries = 0, naps = 0;
 
-	for (tries = 0; nbytes <= hard && tries < ROOM_TRIES; tries++) {
-		if (tries > 0)
-			pcm_syscall0(SYS_sched_yield);
+	if (nbytes > hard)
+		return false;
+	for (;;) {
 		give_back_all();
 		if (take(nbytes))
 			return true;
+		if (LOAD(nreleasing) == 0 && ++tries >= ROOM_TRIES)
+			return false;
+		if (++naps > NAPS)
+			return false;
+		nap();
 	}
-	return false;
 }
 
 bool
@@ -174,6 +194,18 @@ pcm_limit_take(size_t nbytes)
 	if (PCM_UNLIKELY(LOAD(held) > LOAD(next_look)))
 		look_alone();
 	return true;
+}
+
+void
+pcm_limit_release_begin(void)
+{
+	atomic_fetch_add_explicit(&nreleasing, 1, memory_order_relaxed);
+}
+
+void
+pcm_limit_release_end(void)
+{
+	atomic_fetch_sub_explicit(&nreleasing, 1, memory_order_relaxed);
 }
 
 void
@@ -229,5 +261,6 @@ pcm_limit_fork_count(size_t nbytes)
 void
 pcm_limit_fork_child(void)
 {
+	STORE(nreleasing, 0);
 	atomic_flag_clear_explicit(&looking, memory_order_relaxed);
 }

@@ -38,6 +38,13 @@ void pcm_limit_hold(size_t nbytes);
 /* nbytes have lost their memory, or what was taken was not needed. Any context. */
 void pcm_limit_give(size_t nbytes);
 
+/*
+ * Around giving back what was cached: from when nobody else finds it until it no longer
+ * counts. Who is short of room under the hard limit waits for it. Any context.
+ */
+void pcm_limit_release_begin(void);
+void pcm_limit_release_end(void);
+
 /* The soft limit is near: keep nothing. Relaxed. */
 extern PCM_HIDDEN atomic_bool pcm_limit_near;
 

@@ -93,12 +93,15 @@ release_some(size_t nbytes)
 		nbytes = RELEASE_MIN;
 	if (nbytes < PTRDIFF_MAX)
 		nbytes = pcm_round_up(nbytes, pcm_sys_page);
+	pcm_limit_release_begin();
 	pcm_lock(&maps.lock);
 	span = pcm_extents_take_oldest(&maps.kept, nbytes, &spare);
 	pcm_unlock(&maps.lock);
 	if (spare != NULL)
 		pcm_span_delete(spare);
-	return span == NULL ? 0 : unmap(span);
+	nbytes = span == NULL ? 0 : unmap(span);
+	pcm_limit_release_end();
+	return nbytes;
 }
 
 size_t

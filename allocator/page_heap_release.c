@@ -60,6 +60,7 @@ release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
 	bool keep_small = pcm_thp_breaks_locked(huge);
 	bool cold;
 
+	pcm_limit_release_begin();
 	pcm_page_heap_take_locked(huge, run);
 	pcm_unlock(&heap.lock);
 	if (keep_small)
@@ -67,11 +68,13 @@ release_run_locked(struct pcm_hugepage *huge, struct pcm_run run)
 	cold = pcm_sys_release(p, nbytes);
 	pcm_lock(&heap.lock);
 	pcm_page_heap_give_locked(huge, run, cold);
+	if (cold)
+		pcm_limit_give(nbytes);
+	pcm_limit_release_end();
 	if (!cold) {
 		huge->refused = heap.releases;
 		return 0;
 	}
-	pcm_limit_give(nbytes);
 	release_pagemap_locked(huge);
 	return nbytes;
 }
@@ -197,13 +200,16 @@ pcm_page_heap_unmap(size_t keep)
 	size_t done = 0;
 
 	for (;;) {
+		pcm_limit_release_begin();
 		pcm_lock(&heap.lock);
 		huge = take_whole_locked(keep);
 		pcm_unlock(&heap.lock);
+		if (huge != NULL)
+			pcm_limit_give((size_t)(PCM_HUGE_NPAGES - huge->ncold)
+				       << PCM_PAGE_SHIFT);
+		pcm_limit_release_end();
 		if (huge == NULL)
 			return done;
-		pcm_limit_give((size_t)(PCM_HUGE_NPAGES - huge->ncold)
-			       << PCM_PAGE_SHIFT);
 		if (pcm_sys_unmap(huge->base, PCM_HUGEPAGE))
 			done += PCM_HUGEPAGE;
 		pcm_meta_free(huge, sizeof(*huge));
