@@ -340,12 +340,9 @@ static void take_one(unsigned int stack, void **top)
 	pcm_mag_delete(top);
 }
 
-/* What was touched between two looks stays. */
-START_TEST(idle_ones_are_drained)
+/* Magazines of two and of three objects, and the first look for idle ones. */
+static void look_at_two(void)
 {
-	void *obj;
-
-	lab_start(_i);
 	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
 	     PCM_MAG_NONE);
 	must(pcm_percpu_exchange(PCM_SPARE, STACK + 1, magazine(3)) ==
@@ -353,6 +350,15 @@ START_TEST(idle_ones_are_drained)
 	nidle = 0;
 	pcm_percpu_drain_idle(take_one);
 	must(nidle == 0);
+}
+
+/* What was touched between two looks stays. */
+START_TEST(idle_ones_are_drained)
+{
+	void *obj;
+
+	lab_start(_i);
+	look_at_two();
 	must(pcm_percpu_push(STACK, number(3)));
 	pcm_percpu_drain_idle(take_one);
 	must(nidle == (lab_can_stop() || !lab_armed() ? 3 : 0));
@@ -395,12 +401,7 @@ START_TEST(idle_ones_survive_a_fork)
 	lab_start(_i);
 	if (lab_armed() && !lab_can_stop())
 		return;
-	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
-	     PCM_MAG_NONE);
-	must(pcm_percpu_exchange(PCM_SPARE, STACK + 1, magazine(3)) ==
-	     PCM_MAG_NONE);
-	nidle = 0;
-	pcm_percpu_drain_idle(take_one);
+	look_at_two();
 	pcm_percpu_drain_idle(fork_and_take);
 	must(nidle == 5);
 }
