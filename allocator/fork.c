@@ -18,17 +18,10 @@
 #include <pthread.h>
 
 #include "background.h"
-#include "central.h"
 #include "compiler.h"
-#include "depot.h"
+#include "fork_locks.h"
 #include "leftover.h"
 #include "limit.h"
-#include "lock.h"
-#include "magazine.h"
-#include "mapping.h"
-#include "meta.h"
-#include "page_heap.h"
-#include "percpu.h"
 #include "rseq_thread.h"
 #include "single_thread.h"
 #include "slow.h"
@@ -70,13 +63,7 @@ prepare(void)
 		return;
 	if (!pcm_slow_enter())
 		return; /* fork() in a handler, within malloc: nothing to do */
-	quiet = pcm_percpu_fork_lock();
-	pcm_depot_fork_lock();
-	pcm_central_fork_lock();
-	pcm_mapping_fork_lock();
-	pcm_page_heap_fork_lock();
-	pcm_lock_unchecked(&pcm_mag_lock);
-	pcm_lock_unchecked(&pcm_meta_lock);
+	pcm_fork_lock_all(&quiet);
 	pcm_lock_fork_begin();
 	pcm_slow_leave();
 }
@@ -153,13 +140,7 @@ parent(void)
 	if (!pcm_lock_passes)
 		return;
 	begin_release();
-	pcm_unlock_unchecked(&pcm_meta_lock);
-	pcm_unlock_unchecked(&pcm_mag_lock);
-	pcm_page_heap_fork_unlock();
-	pcm_mapping_fork_unlock();
-	pcm_central_fork_unlock();
-	pcm_depot_fork_unlock();
-	pcm_percpu_fork_unlock();
+	pcm_fork_unlock_all();
 	pcm_slow_leave();
 }
 

@@ -12,6 +12,7 @@
 #include "central.h"
 #include "depot.h"
 #include "emergency.h"
+#include "fork_locks.h"
 #include "magazine.h"
 #include "mapping.h"
 #include "meta.h"
@@ -40,28 +41,6 @@ static void resume(void)
 {
 	pcm_slow_leave();
 	must(!pcm_slow_interrupted());
-}
-
-static void lock_everything(void)
-{
-	(void)pcm_percpu_fork_lock();
-	pcm_depot_fork_lock();
-	pcm_central_fork_lock();
-	pcm_mapping_fork_lock();
-	pcm_page_heap_fork_lock();
-	pcm_lock_unchecked(&pcm_mag_lock);
-	pcm_lock_unchecked(&pcm_meta_lock);
-}
-
-static void unlock_everything(void)
-{
-	pcm_unlock_unchecked(&pcm_meta_lock);
-	pcm_unlock_unchecked(&pcm_mag_lock);
-	pcm_page_heap_fork_unlock();
-	pcm_mapping_fork_unlock();
-	pcm_central_fork_unlock();
-	pcm_depot_fork_unlock();
-	pcm_percpu_fork_unlock();
 }
 
 static bool is_emergency(void *p)
@@ -163,13 +142,14 @@ END_TEST
 START_TEST(every_lock_held)
 {
 	uint64_t state = testing_seed();
+	bool quiet;
 
 	interrupt();
-	lock_everything();
+	pcm_fork_lock_all(&quiet);
 	use_all(&state);
 	must(emergencies() > MANY / 2);
 	free_all();
-	unlock_everything();
+	pcm_fork_unlock_all();
 	resume();
 	free(malloc(300000));
 	must(pcm_emergency_deferred() == NULL);
@@ -181,11 +161,12 @@ START_TEST(freed_later)
 {
 	uint64_t state = testing_seed();
 	unsigned int i;
+	bool quiet;
 
 	interrupt();
-	lock_everything();
+	pcm_fork_lock_all(&quiet);
 	use_all(&state);
-	unlock_everything();
+	pcm_fork_unlock_all();
 	resume();
 	for (i = 0; i < MANY; i++)
 		must(filled(blocks[i].p, blocks[i].nbytes, i));
