@@ -2,7 +2,7 @@
 #
 # Variables a user sets: CC, CXX, PREFIX, DESTDIR, LIBDIR, B (build directory),
 # DEBUG=1 (lock ranks are checked), PCM_NINDEXES (CPU ids that the table of
-# caches has room for).
+# caches has room for), MIX_ALWAYS=1 (spans become mixed whenever they can).
 
 CC ?= gcc
 CXX ?= g++
@@ -17,6 +17,7 @@ OBJCOPY ?= objcopy
 B ?= build
 DEBUG ?= 0
 PCM_NINDEXES ?= 8192
+MIX_ALWAYS ?= 0
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -37,7 +38,7 @@ CXXFLAGS = -std=c++17 -O2 -g $(WARNINGS)
 LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fvisibility=hidden -fno-builtin-malloc -fno-plt -fexceptions \
 	-fno-strict-aliasing -fdata-sections -DPCM_DEBUG=$(DEBUG) \
-	-DPCM_NINDEXES=$(PCM_NINDEXES) -MMD -MP
+	-DPCM_NINDEXES=$(PCM_NINDEXES) -DPCM_MIX_ALWAYS=$(MIX_ALWAYS) -MMD -MP
 # Part of libc from glibc 2.34 on, and of musl; wanted for weak references.
 LIB_LIBS := -Wl,--no-as-needed -ldl -lpthread
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \

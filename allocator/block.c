@@ -9,6 +9,7 @@
 #include "large.h"
 #include "mapping.h"
 #include "misuse.h"
+#include "mixed.h"
 #include "slow.h"
 #include "span.h"
 
@@ -21,7 +22,19 @@ alloc(size_t nbytes, size_t align, bool *zeroed)
 
 	if (class == 0)
 		return pcm_large_alloc(nbytes, align, zeroed);
-	return pcm_cache_alloc(class, zeroed);
+	return align <= PCM_MIXED_UNIT ? pcm_cache_alloc(class, zeroed) :
+					 pcm_cache_alloc_aligned(class, align);
+}
+
+void
+pcm_block_send_home(unsigned class, void *p)
+{
+	if (!pcm_slow_enter()) {
+		pcm_emergency_defer(p);
+		return;
+	}
+	pcm_central_flush(class, &p, 1);
+	pcm_slow_leave();
 }
 
 void *
@@ -88,17 +101,41 @@ span_of_block(const char *function, const void *p)
 	return span;
 }
 
+/*
+ * A block of a mixed span has a class: if it had none just now, its place has become a
+ * block since, and it was freed before.
+ */
+static struct pcm_span *
+large_of_block(const void *p)
+{
+	struct pcm_span *span = span_of_block("free", p);
+
+	if (PCM_UNLIKELY(span->kind == PCM_SPAN_MIXED))
+		pcm_misuse("free", p, PCM_MISUSE_ALREADY_FREE);
+	return span;
+}
+
 void
 pcm_block_free(void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
 
 	if (class == 0)
-		pcm_large_free(span_of_block("free", p));
+		class = pcm_mixed_class(p);
+	if (class == 0)
+		pcm_large_free(large_of_block(p));
 	else if (handed_over(class))
 		pcm_central_flush(class, &p, 1);
 	else
 		pcm_cache_free(class, p);
+}
+
+/* What pcm_block_free_fast() and _next() do with blocks whose class they find. */
+static bool
+push(unsigned class, void *p)
+{
+	return pcm_percpu_push_fast(class, p) ||
+		pcm_block_push_next(class, p);
 }
 
 void
@@ -107,11 +144,14 @@ pcm_block_release(void *p)
 	if (p == NULL)
 		return;
 	if (pcm_pagemap_class(p) == 0) {
-		/* Misuse is diagnosed outside of locks. */
-		struct pcm_span *span = span_of_block("free", p);
+		unsigned class = pcm_mixed_class(p);
 
-		if (span->kind == PCM_SPAN_EMERGENCY) {
-			pcm_emergency_free(span);
+		if (class != 0) {
+			if (push(class, p))
+				return;
+		} else if (span_of_block("free", p)->kind == PCM_SPAN_EMERGENCY) {
+			/* Misuse is diagnosed outside of locks. */
+			pcm_emergency_free(pcm_pagemap_span(p));
 			return;
 		}
 	}
@@ -126,7 +166,7 @@ pcm_block_release(void *p)
 size_t
 pcm_block_size(const char *function, const void *p)
 {
-	return pcm_span_block_size(span_of_block(function, p));
+	return pcm_span_block_size(span_of_block(function, p), p);
 }
 
 void *

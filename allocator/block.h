@@ -65,14 +65,20 @@ pcm_block_alloc_next(size_t nbytes, void **p)
 }
 
 static inline bool
-pcm_block_free_next(void *p)
+pcm_block_push_next(unsigned class, void *p)
 {
 	if (pcm_slow_due())
 		return false;
 	if (pcm_rseq_armed == NULL)
-		return pcm_shard_push_fast(pcm_pagemap_class(p), p);
+		return pcm_shard_push_fast(class, p);
 	return atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
-		pcm_percpu_push_slow(pcm_pagemap_class(p), p);
+		pcm_percpu_push_slow(class, p);
+}
+
+static inline bool
+pcm_block_free_next(void *p)
+{
+	return pcm_block_push_next(pcm_pagemap_class(p), p);
 }
 
 /*
@@ -96,6 +102,9 @@ void pcm_block_release(void *p);
  * (pcm_slow_enter()).
  */
 void pcm_block_free(void *p);
+
+/* Frees a small block, past the caches. Async-signal-safe. */
+void pcm_block_send_home(unsigned class, void *p);
 
 /*
  * pcm_block_size() - usable bytes of p, a block; what is none aborts.

@@ -37,12 +37,13 @@ put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
  * touched in order. Deleted if there is no memory.
  */
 static void **
-fill(unsigned class, unsigned home, void **mag)
+fill(unsigned class, unsigned home, void **mag, bool aligned)
 {
 	unsigned n, nslots = pcm_capacity(class);
 	void *objs[PCM_MAG_NSLOTS_MAX];
 
-	n = pcm_central_fill(class, home, objs, nslots);
+	n = aligned ? pcm_central_fill_aligned(class, home, objs, nslots) :
+		      pcm_central_fill(class, home, objs, nslots);
 	if (n == 0) {
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;
@@ -70,7 +71,7 @@ stash(unsigned class, void **mag)
  * allocates needs no second one: the loaded one, which is empty, is filled.
  */
 static void **
-get_objects(unsigned class)
+get_objects(unsigned class, bool aligned)
 {
 	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
 	unsigned home;
@@ -91,7 +92,7 @@ get_objects(unsigned class)
 		spare = pcm_depot_get_empty(class, PCM_MAG_NONE);
 	if (spare == PCM_MAG_NONE)
 		return PCM_MAG_NONE;
-	return fill(class, home, spare);
+	return fill(class, home, spare, aligned);
 }
 
 static void *
@@ -105,24 +106,48 @@ alloc_direct(unsigned class, bool *zeroed)
 	return obj;
 }
 
-void *
-pcm_cache_alloc(unsigned class, bool *zeroed)
+/* False: magazines do not serve it. */
+static bool
+alloc_cached(unsigned class, bool aligned, void **obj)
 {
-	void *obj, **mag;
+	void **mag;
 
 	if (PCM_UNLIKELY(pcm_capacity(class) == 0)) {
 		pcm_capacity_miss(class);
 		if (pcm_capacity(class) == 0)
-			return alloc_direct(class, zeroed);
+			return false;
 	}
-	if (pcm_percpu_pop(class, &obj))
-		return obj;
-	mag = get_objects(class);
+	if (pcm_percpu_pop(class, obj))
+		return true;
+	mag = get_objects(class, aligned);
 	if (mag == PCM_MAG_NONE)
-		return alloc_direct(class, zeroed);
-	obj = pcm_mag_pop(&mag);
+		return false;
+	*obj = pcm_mag_pop(&mag);
 	stash(class, pcm_percpu_exchange(PCM_LOADED, class, mag));
-	return obj;
+	return true;
+}
+
+void *
+pcm_cache_alloc(unsigned class, bool *zeroed)
+{
+	void *obj;
+
+	return alloc_cached(class, false, &obj) ? obj :
+						  alloc_direct(class, zeroed);
+}
+
+/* Blocks of mixed spans come into magazines when they are freed. */
+void *
+pcm_cache_alloc_aligned(unsigned class, size_t align)
+{
+	void *obj;
+
+	if (alloc_cached(class, true, &obj)) {
+		if (PCM_LIKELY(((uintptr_t)obj & (align - 1)) == 0))
+			return obj;
+		pcm_central_flush(class, &obj, 1);
+	}
+	return pcm_central_take_aligned(class, pcm_percpu_home());
 }
 
 /* A magazine with room; PCM_MAG_NONE: no memory for it. */

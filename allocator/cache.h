@@ -9,17 +9,22 @@
 #define PCM_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * pcm_cache_alloc() - a block of the class, or NULL: the system has no memory.
  * If zeroed is not NULL, *zeroed is set to true where the block is known to read
  * as 0, and left alone elsewhere.
  *
+ * pcm_cache_alloc_aligned() - the same of a class whose blocks are aligned to `align`, a
+ * power of two, where they do not lie in mixed spans; and so is this one.
+ *
  * pcm_cache_free() - p, a block of the class, is free.
  *
  * No locks held by the caller; not reentrant (slow.h sees to that).
  */
 void *pcm_cache_alloc(unsigned class, bool *zeroed);
+void *pcm_cache_alloc_aligned(unsigned class, size_t align);
 void pcm_cache_free(unsigned class, void *p);
 
 /* Sends everything that the caches hold to its spans, and free spans back. */

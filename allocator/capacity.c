@@ -20,13 +20,13 @@
 #define START_BYTES 8192u
 
 /*
- * Slow start: a class of larger blocks gets magazines when it has been asked for
- * this often. Before, a freed block goes straight to its span, so that a small
- * or short-lived process uses the same pages for many sizes: some 600 KiB of a
- * Python interpreter's.
+ * Slow start: a class of larger blocks gets magazines when it misses this often between
+ * two ticks, once for each so many bytes of a block: then they save what they cost.
+ * Before, a freed block goes straight to its span, so that few pages serve many sizes: some
+ * 600 KiB of a Python interpreter's.
  */
 #define SLOW_START_SIZE 1024u
-#define SLOW_START_MISSES 32u
+#define SLOW_START_DIVISOR 32u
 
 /* Misses between two ticks that double a capacity. */
 #define GROW_MISSES 256u
@@ -88,6 +88,14 @@ start(unsigned class)
 	return n < sc->nslots ? n : sc->nslots;
 }
 
+static bool
+starts(unsigned class, unsigned nmisses)
+{
+	unsigned size = pcm_size_class[class].size;
+
+	return size <= SLOW_START_SIZE || nmisses >= size / SLOW_START_DIVISOR;
+}
+
 static void
 grow(unsigned class, unsigned now)
 {
@@ -106,14 +114,23 @@ pcm_capacity_miss(unsigned class)
 
 	STORE(misses[class], n);
 	if (PCM_UNLIKELY(now == 0)) {
-		if (pcm_size_class[class].size <= SLOW_START_SIZE ||
-		    n >= SLOW_START_MISSES)
+		if (starts(class, n))
 			change(class, 0, start(class));
 	} else if (PCM_UNLIKELY(n >= GROW_MISSES)) {
 		STORE(misses[class], 0);
 		STORE(idle[class], 0);
 		grow(class, now);
 	}
+}
+
+/* True: there were some. */
+static bool
+forget_misses(unsigned class)
+{
+	if (LOAD(misses[class]) == 0)
+		return false;
+	STORE(misses[class], 0);
+	return true;
 }
 
 static void
@@ -130,7 +147,6 @@ shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 		change(class, now, now / 2);
 }
 
-/* Slow start's misses are not forgotten. */
 void
 pcm_capacity_tick(void)
 {
@@ -138,15 +154,14 @@ pcm_capacity_tick(void)
 	unsigned c;
 
 	for (c = 1; c < PCM_NCLASSES; c++) {
+		bool missed = forget_misses(c);
 		unsigned now = pcm_capacity(c);
 
 		if (now == 0)
 			continue;
-		if (LOAD(misses[c]) == 0) {
-			shrink_if_idle(c, now, ticks);
-		} else {
-			STORE(misses[c], 0);
+		if (missed)
 			STORE(idle[c], 0);
-		}
+		else
+			shrink_if_idle(c, now, ticks);
 	}
 }

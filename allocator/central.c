@@ -6,6 +6,7 @@
 #include "central_lists.h"
 #include "limit.h"
 #include "misuse.h"
+#include "mixed.h"
 #include "page_heap.h"
 #include "pagemap.h"
 
@@ -142,8 +143,15 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
 	return taken;
 }
 
-unsigned
-pcm_central_fill(unsigned class, unsigned home, void **objs, unsigned n)
+/* There is no memory: what lies in holes, however few they are. */
+static unsigned
+take_hole(unsigned class, unsigned home, void **objs, unsigned n)
+{
+	return pcm_mixed_suits(class) ? pcm_mixed_take(class, home, objs, n) : 0;
+}
+
+static unsigned
+fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
 	unsigned taken;
 
@@ -152,8 +160,22 @@ pcm_central_fill(unsigned class, unsigned home, void **objs, unsigned n)
 		taken = take(class, home, objs, n);
 		if (taken == 0)
 			taken = take_elsewhere(class, home, objs, n);
+		if (taken == 0 && mixed)
+			taken = pcm_central_take_mixed(class, home, objs, n);
 	} while (taken == 0 && grow(class, home));
-	return taken;
+	return taken > 0 || !mixed ? taken : take_hole(class, home, objs, n);
+}
+
+unsigned
+pcm_central_fill(unsigned class, unsigned home, void **objs, unsigned n)
+{
+	return fill(class, home, objs, n, true);
+}
+
+unsigned
+pcm_central_fill_aligned(unsigned class, unsigned home, void **objs, unsigned n)
+{
+	return fill(class, home, objs, n, false);
 }
 
 static void *
@@ -184,8 +206,25 @@ pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 	void *obj;
 
 	home = pcm_central_use_home(class, home);
-	do
+	do {
 		obj = take_one(class, home, zeroed);
+		if (obj == NULL)
+			pcm_central_take_mixed(class, home, &obj, 1);
+	} while (obj == NULL && grow(class, home));
+	if (PCM_UNLIKELY(obj == NULL))
+		take_hole(class, home, &obj, 1);
+	return obj;
+}
+
+void *
+pcm_central_take_aligned(unsigned class, unsigned home)
+{
+	bool zeroed;
+	void *obj;
+
+	home = pcm_central_use_home(class, home);
+	do
+		obj = take_one(class, home, &zeroed);
 	while (obj == NULL && grow(class, home));
 	return obj;
 }
@@ -221,9 +260,11 @@ report(const void *p, enum pcm_span_fault fault)
 unsigned
 pcm_central_home(unsigned class, const void *p)
 {
-	const struct pcm_span *span = pcm_central_span_of(class, p);
+	const struct pcm_span *span = pcm_pagemap_span(p);
+	unsigned home = span == NULL ? 0 : pcm_central_home_of(span);
 
-	return span == NULL ? 0 : pcm_central_home_of(span);
+	/* A mixed span may have a home that the class has not. */
+	return pcm_central_homes(class) >> home & 1 ? home : 0;
 }
 
 /*
@@ -265,6 +306,24 @@ span_locked(unsigned class, const void *p, struct pcm_central **central)
 	return pcm_central_lock_span(class, p, central);
 }
 
+/*
+ * What has gone cold in a magazine lies in as many spans: their descriptors are fetched
+ * together, rather than one cache miss after the other under the lock.
+ */
+static void
+fetch_spans(void *const *objs, unsigned n)
+{
+	uintptr_t page, before = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		page = (uintptr_t)objs[i] >> PCM_PAGE_SHIFT;
+		if (page != before)
+			__builtin_prefetch(pcm_pagemap_span(objs[i]), 1);
+		before = page;
+	}
+}
+
 void
 pcm_central_flush(unsigned class, void **objs, unsigned n)
 {
@@ -273,13 +332,19 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	struct pcm_central *central = NULL;
 	unsigned done = 0;
 
+	fetch_spans(objs, n);
 	while (done < n && fault == PCM_SPAN_OK) {
 		span = span_locked(class, objs[done], &central);
-		if (PCM_UNLIKELY(span == NULL))
-			fault = PCM_SPAN_FREE_ALREADY;
-		else
+		if (PCM_LIKELY(span != NULL)) {
 			done += put_locked(central, span, objs + done,
 					   n - done, &empty, &fault);
+			continue;
+		}
+		if (central != NULL)
+			pcm_unlock(&central->lock);
+		central = NULL;
+		done += pcm_mixed_put(class, objs + done, n - done, &empty,
+				      &fault);
 	}
 	if (central != NULL)
 		pcm_unlock(&central->lock);
@@ -324,13 +389,13 @@ sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	if (nfree * sc->size * nhomes < SIFT_BYTES || nfree < nall / SIFT_DIVISOR)
 		return n;
 	for (i = 0; i < n; i++) {
-		if (!covers(span, objs[i]))
+		if (span == NULL || !covers(span, objs[i]))
 			span = pcm_central_span_of(class, objs[i]);
-		if (PCM_UNLIKELY(span == NULL)) {
+		if (PCM_UNLIKELY(span == NULL) && !pcm_mixed_has(objs[i])) {
 			*fault = PCM_SPAN_FREE_ALREADY;
 			return i;
 		}
-		if (!pcm_central_has(central, span) ||
+		if (span == NULL || !pcm_central_has(central, span) ||
 		    !is_sparse(span, nfree, nall))
 			objs[kept++] = objs[i];
 		else if (put_locked(central, span, objs + i, 1, empty,
@@ -346,11 +411,17 @@ pcm_central_sift(unsigned class, void **objs, unsigned n)
 	enum pcm_span_fault fault = PCM_SPAN_OK;
 	struct pcm_span *span, *empty = NULL;
 	struct pcm_central *central;
-	unsigned kept;
+	unsigned i, kept;
 
-	span = pcm_central_lock_span(class, objs[0], &central);
-	if (PCM_UNLIKELY(span == NULL))
-		report(objs[0], PCM_SPAN_FREE_ALREADY);
+	for (i = 0; i < n; i++) {
+		span = pcm_central_lock_span(class, objs[i], &central);
+		if (PCM_LIKELY(span != NULL))
+			break;
+		if (PCM_UNLIKELY(!pcm_mixed_has(objs[i])))
+			report(objs[i], PCM_SPAN_FREE_ALREADY);
+	}
+	if (i == n)
+		return n;
 	kept = sift_locked(central, span, objs, n, &empty, &fault);
 	pcm_unlock(&central->lock);
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))

@@ -26,12 +26,19 @@ void pcm_central_init(void);
 unsigned pcm_central_fill(unsigned class, unsigned home, void **objs,
 			  unsigned n);
 
+/* The same, from spans of the class alone: blocks of mixed ones are not aligned. */
+unsigned pcm_central_fill_aligned(unsigned class, unsigned home, void **objs,
+				  unsigned n);
+
 /*
  * pcm_central_take() - take one block; NULL: no memory.
  *
  * zeroed	set to whether the block is known to read as 0
  */
 void *pcm_central_take(unsigned class, unsigned home, bool *zeroed);
+
+/* The same, as pcm_central_fill_aligned(). */
+void *pcm_central_take_aligned(unsigned class, unsigned home);
 
 /*
  * pcm_central_homes() - bit h: home h may have spans of the class. Bits are only
@@ -73,6 +80,14 @@ size_t pcm_central_decay(void);
 
 /* The same for all spans, at once. */
 size_t pcm_central_trim(void);
+
+/*
+ * pcm_central_mix_tick() - once a tick: is so much free in spans that others should take
+ * from them?
+ *
+ * used		bytes of pages in use
+ */
+void pcm_central_mix_tick(size_t used);
 
 struct pcm_central_stats {
 	size_t nspans; /* spans of the class */

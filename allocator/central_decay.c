@@ -6,6 +6,7 @@
 #include "central.h"
 #include "central_lists.h"
 #include "misuse.h"
+#include "mixed.h"
 #include "page.h"
 
 /* Ticks that a span was left alone before its free pages go. */
@@ -77,6 +78,7 @@ release_run_locked(struct pcm_central **central, struct pcm_span *span,
 	bool cold;
 
 	hold_locked(*central, span, run);
+	span->nreleasing++;
 	pcm_unlock(&(*central)->lock);
 	cold = pcm_sys_release(span->start + run->first * pcm_sys_page,
 			       run->npages * pcm_sys_page);
@@ -84,6 +86,7 @@ release_run_locked(struct pcm_central **central, struct pcm_span *span,
 		*done += run->npages * pcm_sys_page;
 	if (pcm_central_lock_span(span->class, start, central) != span)
 		pcm_misuse("free", start, PCM_MISUSE_ALREADY_FREE);
+	span->nreleasing--;
 	unhold_locked(*central, span, run, cold);
 	if (span->nfree < span->nobjs) {
 		pcm_central_relink_locked(span);
@@ -161,7 +164,8 @@ pcm_central_decay(void)
 	for (i = 0; i < PCM_NCLASSES - 1 && budget.nreleases > 0; i++)
 		done += decay_class(1 + (now + i) % (PCM_NCLASSES - 1), now,
 				    &budget);
-	return done;
+	i = MOST_RELEASES;
+	return done + pcm_mixed_decay(OLD, &i);
 }
 
 /* Others may go on touching spans: no more are settled than there were. */
@@ -169,6 +173,7 @@ size_t
 pcm_central_trim(void)
 {
 	struct pcm_central_stats stats;
+	struct pcm_mixed_stats mixed;
 	size_t done = 0;
 	unsigned c;
 
@@ -179,5 +184,7 @@ pcm_central_trim(void)
 		budget.nreleases = (unsigned)stats.nspans;
 		done += decay_class(c, 0, &budget);
 	}
-	return done;
+	pcm_mixed_stats_get(&mixed);
+	c = (unsigned)mixed.nspans;
+	return done + pcm_mixed_decay(0, &c);
 }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "mixed.h"
 #include "page_heap.h"
 #include "pagemap.h"
 
@@ -135,6 +136,14 @@ pcm_central_leave_locked(struct pcm_central *central, struct pcm_span *span,
 }
 
 void
+pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
+{
+	unlink_locked(span);
+	central->nspans--;
+	central->nout -= span->nobjs - span->nfree;
+}
+
+void
 pcm_central_move_locked(struct pcm_span *span, unsigned home)
 {
 	struct pcm_central *from = central_of(span);
@@ -238,6 +247,7 @@ pcm_central_stats_get(unsigned class, struct pcm_central_stats *stats)
 		stats->nout += central->nout;
 		pcm_unlock(&central->lock);
 	}
+	stats->nout += pcm_mixed_nout(class);
 }
 
 /* Calls f for every lock that may be in use. */

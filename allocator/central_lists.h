@@ -105,6 +105,16 @@ struct pcm_span *pcm_central_span_of(unsigned class, const void *p);
 struct pcm_span *pcm_central_lock_span(unsigned class, const void *p,
 				       struct pcm_central **central);
 
+/*
+ * pcm_central_take_mixed() - the class has no block free: up to n of them from mixed
+ * spans, if that is better than a new span. Returns how many. No locks held.
+ */
+unsigned pcm_central_take_mixed(unsigned class, unsigned home, void **objs,
+				unsigned n);
+
+/* Takes a span off the lists: it is none of the central's any more. */
+void pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span);
+
 /* Spans that have become empty: a chain by `next`, for the page heap. No locks. */
 void pcm_central_give_back(struct pcm_span *empty);
 

@@ -105,8 +105,8 @@ pop_empty_locked(struct depot *depot)
  * that are full of objects from an earlier phase would cost a multiple of that:
  * bounded by a part of the heap. Relaxed; a sum in passing will do.
  */
-#define ALL_MIN ((size_t)1 << 20)
-#define ALL_DIVISOR 256u
+#define ALL_MIN ((size_t)512 << 10)
+#define ALL_DIVISOR 512u
 
 static atomic_size_t in_all;
 

@@ -109,6 +109,7 @@ mend_child(void)
 	pcm_lock_reset(&pcm_mag_lock);
 	pcm_page_heap_fork_child();
 	pcm_mapping_fork_child();
+	pcm_mixed_fork_child();
 	pcm_central_fork_child();
 	pcm_depot_fork_child();
 	pcm_percpu_fork_child(quiet);

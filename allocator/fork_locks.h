@@ -13,6 +13,7 @@
 #include "magazine.h"
 #include "mapping.h"
 #include "meta.h"
+#include "mixed.h"
 #include "page_heap.h"
 #include "percpu.h"
 
@@ -23,6 +24,7 @@ pcm_fork_lock_all(bool *quiet)
 	*quiet = pcm_percpu_fork_lock();
 	pcm_depot_fork_lock();
 	pcm_central_fork_lock();
+	pcm_mixed_fork_lock();
 	pcm_mapping_fork_lock();
 	pcm_page_heap_fork_lock();
 	pcm_lock_unchecked(&pcm_mag_lock);
@@ -36,6 +38,7 @@ pcm_fork_unlock_all(void)
 	pcm_unlock_unchecked(&pcm_mag_lock);
 	pcm_page_heap_fork_unlock();
 	pcm_mapping_fork_unlock();
+	pcm_mixed_fork_unlock();
 	pcm_central_fork_unlock();
 	pcm_depot_fork_unlock();
 	pcm_percpu_fork_unlock();

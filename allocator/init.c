@@ -39,7 +39,7 @@ choose_nshards(void)
  * The budget: what all caches together may hold. CACHE_AUTO is enough for
  * magazines of full size on 32 CPUs. A quarter is the depots'.
  */
-#define CACHE_AUTO ((size_t)384 << 20)
+#define CACHE_AUTO ((size_t)528 << 20)
 
 /* A control group is asked only where it would make a difference. */
 #define MANY_CPUS 32u

@@ -27,7 +27,13 @@ alloc_fast(size_t align, size_t nbytes, void **p)
 {
 	unsigned class = pcm_size_class_of_aligned(nbytes, align);
 
-	return class != 0 && pcm_percpu_pop_fast(class, p);
+	if (class == 0 || !pcm_percpu_pop_fast(class, p))
+		return false;
+	if (PCM_LIKELY(((uintptr_t)*p & (align - 1)) == 0))
+		return true;
+	/* Of a mixed span. In the cache it would be the next one again. */
+	pcm_block_send_home(class, *p);
+	return false;
 }
 
 /* NULL if there is no memory, or no such alignment in the address space. */

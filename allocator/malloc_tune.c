@@ -143,7 +143,7 @@ write_classes(FILE *f, const struct pcm_stats_all *all)
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		const struct pcm_stats_class *class = &all->class[c];
 
-		if (class->nspans == 0)
+		if (!pcm_stats_class_used(class))
 			continue;
 		fprintf(f,
 			"<size bytes=\"%zu\" spans=\"%zu\" allocated=\"%zu\""

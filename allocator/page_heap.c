@@ -98,6 +98,17 @@ give_up(struct pcm_hugepage *huge, struct pcm_run run, const uint64_t *cold)
 	pcm_unlock(&heap.lock);
 }
 
+/* A record with pages that had no memory: what is free and has some could not serve. */
+static void
+note_taken_locked(unsigned ncold)
+{
+	if (pcm_page_heap_used_locked() <= heap.record)
+		return;
+	heap.record = pcm_page_heap_used_locked();
+	if (ncold > 0)
+		pcm_page_heap_shed_locked();
+}
+
 char *
 pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 {
@@ -121,6 +132,7 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 	choice = pcm_thp_choose_locked(huge, run.npages);
 	memcpy(cold, huge->cold, sizeof(cold));
 	ncold = pcm_page_heap_take_locked(huge, run);
+	note_taken_locked(ncold);
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
 		give_up(huge, run, cold);
@@ -186,6 +198,7 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	if (done) {
 		memcpy(cold, huge->cold, sizeof(cold));
 		ncold = pcm_page_heap_take_locked(huge, run);
+		note_taken_locked(ncold);
 	}
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
@@ -193,6 +206,19 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 		return false;
 	}
 	return done;
+}
+
+bool
+pcm_page_heap_tight(size_t npages, size_t least)
+{
+	size_t used;
+	bool tight;
+
+	pcm_lock(&heap.lock);
+	used = pcm_page_heap_used_locked();
+	tight = used >= least && used + npages > heap.record;
+	pcm_unlock(&heap.lock);
+	return tight;
 }
 
 static size_t

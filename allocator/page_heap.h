@@ -57,6 +57,14 @@ size_t pcm_page_heap_unmap(size_t keep);
  */
 size_t pcm_page_heap_decay(void);
 
+/*
+ * pcm_page_heap_tight() - would npages more be more in use than ever before? What was
+ * long ago is forgotten: a 512th of it at each decay, half of it in 18 seconds.
+ *
+ * least	not tight with fewer pages in use
+ */
+bool pcm_page_heap_tight(size_t npages, size_t least);
+
 struct pcm_page_heap_stats {
 	size_t mapped;	  /* bytes of hugepages */
 	size_t used;	  /* handed out */

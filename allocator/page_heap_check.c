@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "central.h"
+#include "mixed.h"
 #include "page_heap_lists.h"
 #include "pagemap.h"
 #include "size_class.h"
@@ -169,7 +170,7 @@ pcm_page_heap_check(void)
 	return wrong;
 }
 
-/* The span of a page in use; counts it at its first page. */
+/* The span of a page in use; counts it at its first page, mixed ones as class 0's. */
 static const char *
 check_span(const char *p, size_t nspans[PCM_NCLASSES])
 {
@@ -179,6 +180,7 @@ check_span(const char *p, size_t nspans[PCM_NCLASSES])
 		return pcm_pagemap_class(p) == 0 ? NULL : "no span, no class";
 	if (p < span->start || p >= span->start + span->nbytes)
 		return "a page lies in its span";
+	nspans[0] += span->kind == PCM_SPAN_MIXED && p == span->start;
 	if (span->kind != PCM_SPAN_SMALL)
 		return pcm_pagemap_class(p) == 0 ? NULL :
 						   "only small spans' pages "
@@ -212,9 +214,12 @@ pcm_page_heap_check_spans(void)
 	size_t nspans[PCM_NCLASSES] = { 0 }, counted[PCM_NCLASSES] = { 0 };
 	struct pcm_central_stats central;
 	const struct pcm_hugepage *huge;
+	struct pcm_mixed_stats mixed;
 	const char *wrong = NULL;
 	unsigned c;
 
+	pcm_mixed_stats_get(&mixed);
+	counted[0] = mixed.nspans;
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		pcm_central_stats_get(c, &central);
 		counted[c] = central.nspans;
@@ -225,6 +230,6 @@ pcm_page_heap_check_spans(void)
 		wrong = check_spans_of(huge, nspans);
 	pcm_unlock(&heap.lock);
 	if (wrong == NULL && memcmp(nspans, counted, sizeof(nspans)) != 0)
-		wrong = "a class has as many spans as its central list counts";
+		wrong = "there are as many spans, of a class or mixed, as are counted";
 	return wrong;
 }

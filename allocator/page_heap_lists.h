@@ -59,6 +59,8 @@ struct pcm_page_heap {
 	size_t nbacked, nadvised;
 	size_t low_warm;   /* least free warm pages since the last decay */
 	size_t low_before; /* and between the last two */
+	size_t record;	   /* most pages in use, lately: see pcm_page_heap_tight() */
+	bool shed_in_vain; /* since the last decay */
 	uint32_t releases; /* calls of pcm_page_heap_release() */
 	uint32_t ticks;
 };
@@ -126,5 +128,12 @@ unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set,
 /* The memory of small spans and a good deal more: runs up to this are small. */
 #define PCM_SMALL_RUN_BYTES ((size_t)256 << 10)
 #define PCM_SMALL_RUN_NPAGES ((unsigned)(PCM_SMALL_RUN_BYTES >> PCM_PAGE_SHIFT))
+
+/*
+ * pcm_page_heap_shed_locked() - pages have been taken that had no memory, though as many
+ * as that are free that have some, in runs that are too short: a part of these goes back,
+ * if there are many. Releases the lock meanwhile.
+ */
+void pcm_page_heap_shed_locked(void);
 
 #endif

@@ -251,12 +251,46 @@ breakable_locked(void)
 	return warm > spared ? (warm - spared) << PCM_PAGE_SHIFT : 0;
 }
 
+/*
+ * Shedding: as soon as there are so many pages more than what is spared, so many at most,
+ * and no whole hugepages, which will serve anything.
+ */
+#define SHED_MIN 64u
+#define SHED_MAX 256u
+
+void
+pcm_page_heap_shed_locked(void)
+{
+	size_t left = breakable_locked() >> PCM_PAGE_SHIFT;
+	struct pcm_hugepage *huge;
+	struct pcm_run run;
+
+	if (left < SHED_MIN || heap.shed_in_vain)
+		return;
+	if (left > SHED_MAX)
+		left = SHED_MAX;
+	while (find_warm_locked(BROKEN, &huge, &run)) {
+		size_t done = release_run_locked(huge, run) >> PCM_PAGE_SHIFT;
+
+		heap.shed_in_vain = done == 0;
+		if (done == 0 || done >= left)
+			return;
+		left -= done;
+	}
+	heap.shed_in_vain = true;
+}
+
+/* What is forgotten of the record at each decay. */
+#define FORGET_DIVISOR 512u
+
 size_t
 pcm_page_heap_decay(void)
 {
 	size_t nbytes, done = 0, more;
 
 	pcm_lock(&heap.lock);
+	heap.record -= heap.record / FORGET_DIVISOR;
+	heap.shed_in_vain = false;
 	nbytes = decay_bytes(pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT);
 	heap.low_before = heap.low_warm;
 	heap.low_warm = pcm_page_heap_warm_locked();

@@ -20,6 +20,7 @@
 #include "limit.h"
 #include "mapping.h"
 #include "meta.h"
+#include "mixed.h"
 #include "page_heap.h"
 #include "page_heap_check.h"
 #include "sys.h"
@@ -173,7 +174,7 @@ check(void)
 
 	if (atomic_fetch_add_explicit(&ticks, 1, memory_order_relaxed) %
 		    CHECK_TICKS == 0 &&
-	    pcm_page_heap_check() != NULL)
+	    (pcm_page_heap_check() != NULL || pcm_mixed_verify() != NULL))
 		__builtin_trap();
 }
 
@@ -201,6 +202,7 @@ pcm_pulse_tick(void)
 	pcm_depot_decay();
 	pcm_capacity_tick();
 	pcm_page_heap_stats_get(&before);
+	pcm_central_mix_tick(before.used);
 	given = pcm_central_decay();
 	given += pcm_mapping_decay();
 	given += pcm_page_heap_decay();

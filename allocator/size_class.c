@@ -8,21 +8,24 @@
 #include "page.h"
 
 /*
- * Above 128: the step from one size to the next leaves at most 12.5 % unused,
- * (next - size - 1) / next <= 1/8; every power of two is there for the aligned
+ * Above 128 eight steps a doubling: at most 1/9 of a block is unused,
+ * (next - size - 1) / next < 1/9; every power of two is there for the aligned
  * functions. To 2048 multiples of 16, above of 128.
  */
 static const uint32_t sizes[PCM_NCLASSES] = {
 	0,	8,	16,	32,	48,	64,	80,	96,
 	112,	128,	144,	160,	176,	192,	208,	224,
-	256,	288,	320,	352,	400,	448,	512,	576,
-	640,	704,	800,	896,	1024,	1152,	1280,	1408,
-	1600,	1792,	2048,	2304,	2560,	2816,	3200,	3584,
-	4096,	4608,	5120,	5632,	6400,	7168,	8192,	9216,
-	10240,	11264,	12800,	14336,	16384,	18432,	20480,	22528,
-	25600,	28672,	32768,	36864,	40960,	45056,	51200,	57344,
-	65536,	73728,	81920,	90112,	102400, 114688, 131072, 147456,
-	163840, 180224, 204800, 229376, 262144,
+	240,	256,	288,	320,	352,	384,	416,	448,
+	480,	512,	576,	640,	704,	768,	832,	896,
+	960,	1024,	1152,	1280,	1408,	1536,	1664,	1792,
+	1920,	2048,	2304,	2560,	2816,	3072,	3328,	3584,
+	3840,	4096,	4608,	5120,	5632,	6144,	6656,	7168,
+	7680,	8192,	9216,	10240,	11264,	12288,	13312,	14336,
+	15360,	16384,	18432,	20480,	22528,	24576,	26624,	28672,
+	30720,	32768,	36864,	40960,	45056,	49152,	53248,	57344,
+	61440,	65536,	73728,	81920,	90112,	98304,	106496,	114688,
+	122880,	131072,	147456,	163840,	180224,	196608,	212992,	229376,
+	245760,	262144,
 };
 
 /* Bytes in a magazine: bounds what a CPU can hold of a class. */
@@ -41,7 +44,7 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define SPAN_MAX_PAGES ((unsigned)(SPAN_MAX_BYTES >> PCM_PAGE_SHIFT))
 
 /* Largest part of a span that may lie unused behind the last block. */
-#define TAIL_WASTE_DIVISOR 16u
+#define TAIL_WASTE_DIVISOR 32u
 
 struct pcm_size_class pcm_size_class[PCM_NCLASSES];
 uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];

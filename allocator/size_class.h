@@ -1,9 +1,9 @@
 /*
  * size_class.h - from a size to its class, and what a class is.
  *
- * 76 classes: 8, multiples of 16 to 128, then six or seven a doubling, to 256
- * KiB. Above 128 bytes a block is at most 12.5 % larger than asked for, once all
- * classes are used. Class 0 is "not a small object".
+ * 97 classes: 8, multiples of 16 to 128, then eight a doubling, to 256 KiB. Above 128
+ * bytes at most a ninth of a block is not asked for, once all classes are used. Class 0 is
+ * "not a small object".
  */
 #ifndef PCM_SIZE_CLASS_H
 #define PCM_SIZE_CLASS_H
@@ -14,7 +14,7 @@
 
 #include "compiler.h"
 
-#define PCM_NCLASSES 77 /* class 0 included */
+#define PCM_NCLASSES 98 /* class 0 included */
 #define PCM_SMALL_MAX ((size_t)262144)
 
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "meta.h"
+#include "mixed.h"
 #include "pagemap.h"
 #include "reclaim.h"
 #include "size_class.h"
@@ -111,7 +112,8 @@ pcm_span_delete(struct pcm_span *span)
 
 	if (span->kind == PCM_SPAN_SMALL)
 		pcm_pagemap_set_class(span->start, npages, 0);
-	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_LARGE)
+	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_MIXED ||
+	    span->kind == PCM_SPAN_LARGE)
 		pcm_pagemap_set_span(span->start, npages, NULL);
 	pcm_meta_free(span, descriptor_bytes(span));
 }
@@ -362,13 +364,23 @@ pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
 		span->cold |= bits(run->first, run->first + run->npages - 1);
 }
 
+/* Read once: a small span may become a mixed one at any moment. */
+static uint8_t
+kind_of(const struct pcm_span *span)
+{
+	return __atomic_load_n(&span->kind, __ATOMIC_ACQUIRE);
+}
+
 enum pcm_span_fault
 pcm_span_check(const struct pcm_span *span, const void *p)
 {
+	uint8_t kind = kind_of(span);
 	uint64_t word;
 	uint32_t index;
 
-	if (span->kind != PCM_SPAN_SMALL)
+	if (kind == PCM_SPAN_MIXED)
+		return pcm_mixed_check(span, p);
+	if (kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
 	if (!block_index(&pcm_size_class[span->class],
 			 (size_t)((const char *)p - span->start), &index))
@@ -380,9 +392,14 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 }
 
 size_t
-pcm_span_block_size(const struct pcm_span *span)
+pcm_span_block_size(const struct pcm_span *span, const void *p)
 {
-	if (span->kind == PCM_SPAN_SMALL)
+	switch (kind_of(span)) {
+	case PCM_SPAN_SMALL:
 		return pcm_size_class[span->class].size;
-	return span->nbytes;
+	case PCM_SPAN_MIXED:
+		return pcm_size_class[pcm_mixed_class(p)].size;
+	default:
+		return span->nbytes;
+	}
 }

@@ -13,6 +13,7 @@
 
 enum pcm_span_kind {
 	PCM_SPAN_SMALL,	    /* blocks of one class */
+	PCM_SPAN_MIXED,	    /* blocks of several: mixed.h; once SMALL */
 	PCM_SPAN_LARGE,	    /* one block, from the page heap */
 	PCM_SPAN_MAPPING,   /* one block, a mapping of its own */
 	PCM_SPAN_CACHED,    /* none: a range kept for the next mapping */
@@ -26,14 +27,19 @@ struct pcm_span {
 	uint8_t class;	/* SMALL: of the blocks */
 	uint8_t bucket; /* SMALL: list of its central, 0: none */
 	uint8_t tick;	/* SMALL: of the last take or put */
-	uint8_t home;	/* SMALL: pcm_percpu_home() of who takes from it */
-	bool settled;	/* SMALL: nothing taken or put since its pages went back */
+	uint8_t home;	/* SMALL, MIXED: pcm_percpu_home() of who takes from it */
+	uint8_t settled : 1;   /* SMALL: nothing taken or put since its pages went back */
+	uint8_t nreleasing : 7; /* SMALL: who hold blocks of it while their pages go back */
 	uint16_t nobjs; /* SMALL: blocks in all */
 	uint16_t nfree; /* SMALL: = number of bits set in free */
 	uint16_t first; /* SMALL: no word of free below this one has a bit */
 	uint16_t fresh; /* SMALL: this block and those above it read as zero */
 	uint16_t cold;	/* SMALL: OS pages with free blocks only, given back */
-	struct pcm_span *prev, *next; /* of the list that it is on */
+	union {
+		struct pcm_span *prev; /* of the list that it is on */
+		struct pcm_mixed *mixed; /* MIXED; NULL: it is empty, and leaves */
+	};
+	struct pcm_span *next;
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
 };
 
@@ -115,7 +121,7 @@ extern PCM_HIDDEN uint8_t pcm_span_tick;
  */
 enum pcm_span_fault pcm_span_check(const struct pcm_span *span, const void *p);
 
-/* Bytes of the block that the span's pointers refer to. */
-size_t pcm_span_block_size(const struct pcm_span *span);
+/* Bytes of the block in use at p, which lies in the span. No lock needed. */
+size_t pcm_span_block_size(const struct pcm_span *span, const void *p);
 
 #endif

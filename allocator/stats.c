@@ -19,6 +19,7 @@
 #include "leftover.h"
 #include "magazine.h"
 #include "mapping.h"
+#include "mixed.h"
 #include "meta.h"
 #include "page_heap.h"
 #include "percpu.h"
@@ -45,6 +46,7 @@ static void
 collect_small(struct pcm_stats_all *all)
 {
 	struct pcm_percpu_stats percpu;
+	struct pcm_mixed_stats mixed;
 	unsigned c;
 
 	pcm_percpu_stats_get(&percpu);
@@ -57,6 +59,10 @@ collect_small(struct pcm_stats_all *all)
 		all->sum.allocated += class->allocated * class->size;
 		all->sum.cached += class->cached * class->size;
 	}
+	pcm_mixed_stats_get(&mixed);
+	all->sum.nmixed = mixed.nspans;
+	all->sum.mixed = mixed.nbytes;
+	all->sum.mixed_free = mixed.nfree;
 }
 
 static void
@@ -186,6 +192,9 @@ pcm_stats_write(int fd)
 			{ "partial hugepages", all.sum.nhuge_partial },
 			{ "broken hugepages", all.sum.nhuge_broken },
 			{ "backed hugepages", all.sum.nhuge_backed },
+			{ "mixed spans", all.sum.nmixed },
+			{ "mixed span bytes", all.sum.mixed },
+			{ "mixed span free bytes", all.sum.mixed_free },
 			{ "large blocks", all.nlarge },
 			{ "large bytes", all.large },
 			{ "mapping blocks", all.nmappings },
@@ -202,7 +211,7 @@ pcm_stats_write(int fd)
 			line(&text, fd, lines[i].name, lines[i].value);
 	}
 	for (i = 1; i < PCM_NCLASSES; i++)
-		if (all.class[i].nspans != 0)
+		if (pcm_stats_class_used(&all.class[i]))
 			class_line(&text, fd, &all.class[i]);
 }
 

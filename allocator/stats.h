@@ -4,6 +4,7 @@
 #ifndef PCM_STATS_H
 #define PCM_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "pcmalloc/pcmalloc.h"
@@ -24,6 +25,13 @@ struct pcm_stats_all {
 	size_t cached_mappings;	  /* bytes of mappings kept for reuse */
 	struct pcm_stats_class class[PCM_NCLASSES];
 };
+
+/* Is there anything of it? Blocks of it may all lie in mixed spans. */
+static inline bool
+pcm_stats_class_used(const struct pcm_stats_class *class)
+{
+	return class->nspans + class->allocated + class->cached > 0;
+}
 
 /* Collects everything. Takes most locks, one at a time. */
 void pcm_stats_collect(struct pcm_stats_all *all);

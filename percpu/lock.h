@@ -24,6 +24,7 @@ enum pcm_lock_rank {
 	PCM_RANK_DEPOT,	    /* a class's depot; never two */
 	PCM_RANK_HOMES,	    /* which homes a class has */
 	PCM_RANK_CENTRAL,   /* spans of a class and a home; two by a try-lock */
+	PCM_RANK_MIXED,	    /* mixed spans of a home */
 	PCM_RANK_MAPPING,   /* large objects with mappings of their own */
 	PCM_RANK_PAGE_HEAP, /* hugepages */
 	PCM_RANK_MAGAZINE,  /* the pool of empty magazines */

@@ -26,7 +26,7 @@
 #include "rseq_thread.h"
 
 /* Stacks per slab; stack 0 is never given a magazine: always empty and full. */
-#define PCM_NSTACKS 80
+#define PCM_NSTACKS 104
 
 /*
  * Every index the kernel can give: NR_CPUS of x86-64's MAXSMP. Sections do not

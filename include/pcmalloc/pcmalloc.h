@@ -82,6 +82,10 @@ struct pcm_stats {
 	size_t nhuge_partial; /* in use, and never released in part */
 	size_t nhuge_broken;  /* in use, and a part was released */
 	size_t nhuge_backed;  /* with one huge page behind them, as far as known */
+	/* Spans that have come to hold blocks of several sizes: */
+	size_t nmixed;	   /* how many */
+	size_t mixed;	   /* their bytes */
+	size_t mixed_free; /* of those, between blocks */
 };
 
 /*

@@ -20,6 +20,7 @@
 #include "magazine.h"
 #include "mapping.h"
 #include "meta.h"
+#include "mixed.h"
 #include "page_heap.h"
 #include "pagemap.h"
 #include "pulse.h"
@@ -36,6 +37,7 @@ struct books {
 	struct pcm_page_heap_stats heap;
 	struct pcm_mapping_stats maps;
 	size_t magazines;
+	struct pcm_mixed_stats mixed;
 };
 
 static struct books before;
@@ -60,6 +62,7 @@ static void read_books(struct books *books)
 	pcm_stats_collect(&books->stats);
 	pcm_page_heap_stats_get(&books->heap);
 	pcm_mapping_stats_get(&books->maps);
+	pcm_mixed_stats_get(&books->mixed);
 	books->magazines = pcm_mag_bytes();
 }
 
@@ -82,7 +85,7 @@ static void check_mapped(const struct books *now)
 
 static void check_used(const struct books *now)
 {
-	size_t used = now->stats.large;
+	size_t used = now->stats.large + now->mixed.nbytes;
 	unsigned c;
 
 	for (c = 1; c < PCM_NCLASSES; c++)

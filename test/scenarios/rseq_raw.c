@@ -14,8 +14,8 @@
 #endif
 
 /* Blocks of a size whose magazines are short: its cache is soon empty. */
-#define VISIT_BLOCKS 64
-#define VISIT_NBYTES 30000
+#define VISIT_BLOCKS 300
+#define VISIT_NBYTES 1024
 
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));

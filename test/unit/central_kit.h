@@ -11,6 +11,8 @@
 
 #include "central.h"
 #include "central_lists.h"
+#include "meta.h"
+#include "mixed.h"
 #include "size_class.h"
 
 static inline struct pcm_central_stats stats_of(unsigned int class)
@@ -33,13 +35,13 @@ static inline unsigned int unused_class(unsigned int nobjs)
 	return 0;
 }
 
-/* Takes n objects, however many fills it needs. */
+/* Takes n objects of the class's own spans, however many fills it needs. */
 static inline void get_objects(unsigned int class, void **to, unsigned int n)
 {
 	unsigned int got;
 
 	for (; n > 0; n -= got, to += got) {
-		got = pcm_central_fill(class, 0, to, n);
+		got = pcm_central_fill_aligned(class, 0, to, n);
 		must(got >= 1 && got <= n);
 	}
 }
@@ -60,6 +62,33 @@ static inline void crowd(unsigned int class)
 {
 	crowd_used(class);
 	must(stats_of(class).nspans == 0);
+}
+
+/* A span of the class and home, the emptiest, becomes mixed. False: none on its lists. */
+static inline bool mix_of_home(unsigned int class, unsigned int home)
+{
+	struct pcm_central *central = &pcm_centrals[home][class];
+	struct pcm_mixed *mixed = pcm_mixed_new(class);
+	struct pcm_span *span;
+
+	must(mixed != NULL);
+	pcm_lock(&central->lock);
+	span = pcm_central_emptiest_locked(central);
+	if (span != NULL && span->nreleasing > 0)
+		span = NULL;
+	if (span != NULL) {
+		pcm_central_drop_locked(central, span);
+		pcm_mixed_adopt(mixed, span);
+	}
+	pcm_unlock(&central->lock);
+	if (span == NULL)
+		pcm_mixed_delete(mixed, class);
+	return span != NULL;
+}
+
+static inline bool mix(unsigned int class)
+{
+	return mix_of_home(class, 0);
 }
 
 #endif

@@ -11,7 +11,7 @@
 #include "slow.h"
 
 /* More than any number of misses between two ticks that is let pass. */
-#define MANY 1000
+#define MANY 20000
 
 #define START_BYTES 8192u
 #define ROOM_MIN ((size_t)1 << 20)
@@ -71,17 +71,20 @@ START_TEST(small_ones_start_at_once)
 }
 END_TEST
 
+/* When they miss often enough between two ticks, the larger the oftener. */
 START_TEST(large_ones_start_late)
 {
-	unsigned int n;
+	unsigned int n, often;
 
 	class = unused_class(5000);
-	for (n = 0; pcm_capacity(class) == 0; n++) {
-		ticks(1); /* do not make it later */
-		miss(class, 1);
-		must(n < 100);
+	often = pcm_size_class[class].size / 32;
+	for (n = 0; n < 10; n++) {
+		miss(class, often - 1);
+		must(pcm_capacity(class) == 0);
+		ticks(1);
 	}
-	must(n > 10 && pcm_capacity(class) == 1);
+	miss(class, often);
+	must(pcm_capacity(class) == 1);
 }
 END_TEST
 
@@ -170,7 +173,7 @@ START_TEST(never_more_than_room)
 	size_t floor;
 
 	for (c = 1; c < PCM_NCLASSES; c++)
-		miss(c, 40);
+		miss(c, MANY);
 	floor = all();
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		miss(c, 10 * MANY);

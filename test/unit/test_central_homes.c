@@ -120,7 +120,8 @@ START_TEST(busy_home)
 	atomic_store(&busy, false);
 	for (i = 0; i < 3; i++)
 		must(pthread_join(threads[i], NULL) == 0);
-	must(stats_of(c).nspans == nspans);
+	/* Not one more. (One may have become mixed, for what threads need.) */
+	must(stats_of(c).nspans <= nspans);
 }
 END_TEST
 

@@ -16,6 +16,7 @@
 #include "mapping.h"
 #include "meta.h"
 #include "page_heap.h"
+#include "pagemap.h"
 #include "percpu.h"
 #include "rseq_thread.h"
 #include "size_class.h"
@@ -79,7 +80,7 @@ static void use_home(unsigned int class)
 {
 	void *p;
 
-	if (pcm_central_fill(class, HOME, &p, 1) == 1)
+	if (pcm_central_fill_aligned(class, HOME, &p, 1) == 1)
 		pcm_central_flush(class, &p, 1);
 }
 
@@ -104,8 +105,27 @@ static void new_home(unsigned int class)
 	void *p;
 
 	home = HOME + 1 + (home - HOME) % 2;
-	if (pcm_central_fill(class, home, &p, 1) == 1)
+	if (pcm_central_fill_aligned(class, home, &p, 1) == 1)
 		pcm_central_flush(class, &p, 1);
+}
+
+/* The lock of a home that has had a mixed span. */
+static void lock_mixed(void)
+{
+	static bool done;
+	void *p;
+
+	if (!done) {
+		must(pcm_central_fill(unused_class(8), 0, &p, 1) == 1);
+		must(mix(pcm_pagemap_class(p)));
+	}
+	done = true;
+	pcm_mixed_fork_lock();
+}
+
+static void use_mixed(unsigned int class)
+{
+	(void)pcm_mixed_nout(class);
 }
 
 static void use_depot(unsigned int class)
@@ -173,6 +193,7 @@ static const struct layer {
 	  use_home, PCM_NCLASSES - 1 },
 	{ pcm_central_fork_lock, pcm_central_fork_unlock,
 	  pcm_central_fork_child, new_home, 2 },
+	{ lock_mixed, pcm_mixed_fork_unlock, pcm_mixed_fork_child, use_mixed, 1 },
 	{ pcm_mapping_fork_lock, pcm_mapping_fork_unlock,
 	  pcm_mapping_fork_child, use_mapping, 1 },
 	{ pcm_page_heap_fork_lock, pcm_page_heap_fork_unlock,

@@ -68,7 +68,7 @@ START_TEST(fresh)
 		must(span->start == BASE && span->class == class);
 		must(span->kind == PCM_SPAN_SMALL && span->bucket == 0);
 		must(span->nbytes == (size_t)npages << PCM_PAGE_SHIFT);
-		must(pcm_span_block_size(span) == size_of(class));
+		must(pcm_span_block_size(span, span->start) == size_of(class));
 		must_agree(span);
 		for (page = 0; page < npages; page++) {
 			must(pcm_pagemap_span(BASE + page * PCM_PAGE) == span);
@@ -243,7 +243,7 @@ START_TEST(single_blocks)
 
 		must(span != NULL && span->kind == kinds[i]);
 		must(span->start == BASE);
-		must(pcm_span_block_size(span) == 10 * PCM_PAGE);
+		must(pcm_span_block_size(span, span->start) == 10 * PCM_PAGE);
 		must(is_block(span, BASE));
 		must(!is_block(span, BASE + 16));
 		must(!is_block(span, BASE + PCM_PAGE));

@@ -1,0 +1,232 @@
+/*
+ * central_mix.c - blocks of mixed spans, and which span becomes one: when.
+ *
+ * A class needs a new span. What lies in holes is taken instead, and spans of other classes
+ * that are mostly free become mixed, if the heap is large, and
+ *	- *tight*: more pages would be in use than ever before, lately; or
+ *	- *wasteful*: a part of it lies free in spans.
+ * These classes take from mixed spans, too, once theirs are full.
+ *
+ * Blocks of mixed spans cost more to free: a cache miss or two. And a program that frees
+ * all that it has of a size, and asks for another, frees whole spans in a moment. So what is
+ * taken from them while the heap is not tight is bounded, from one tick to the next.
+ */
+#include "bits.h"
+#include "central_lists.h"
+#include "mixed.h"
+#include "page_heap.h"
+
+/* Of a class and a home: this much is free, and this part of all. */
+#define FREE_MIN ((size_t)32 << 10)
+#define FREE_DIVISOR 8u
+
+/* In a smaller heap there is less to win than what it costs. */
+#define HEAP_MIN ((size_t)16 << 20)
+
+/* Wasteful: more than this part lies free. */
+#define WASTE_DIVISOR 64u
+
+/* Blocks of a tick: at 0.1 us each, 3 ms of 50. */
+#define BLOCKS_A_TICK 32768
+
+/* New spans of a class after a search in vain until the next one. */
+#define SKIP 4u
+
+/* Spans that become mixed for one class at a time. */
+#define MOST 4u
+
+/* For tests: whenever a class needs a new span. */
+#ifndef PCM_MIX_ALWAYS
+#define PCM_MIX_ALWAYS 0
+#endif
+
+/* Lists of spans of which more than three of eight parts are free. */
+#define SPARSE (~(uint32_t)0 << (PCM_CENTRAL_FIRST + 2 * 3))
+
+/* All relaxed: only when a span becomes mixed follows from them. */
+static atomic_uint turn;
+static atomic_uchar skip[PCM_NCLASSES];
+static atomic_bool wasteful;
+static atomic_int nleft; /* blocks until the next tick */
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
+
+static bool
+is_sparse_locked(const struct pcm_central *central, unsigned class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t nall = central->nspans * sc->nobjs;
+	size_t nfree = nall - central->nout;
+
+	return PCM_MIX_ALWAYS || (nfree >= nall / FREE_DIVISOR &&
+				  nfree * sc->size >= FREE_MIN);
+}
+
+static bool
+is_sparse(struct pcm_central *central, unsigned class)
+{
+	bool sparse;
+
+	if ((__atomic_load_n(&central->nonempty, __ATOMIC_RELAXED) & SPARSE) == 0)
+		return false;
+	pcm_lock(&central->lock);
+	sparse = is_sparse_locked(central, class);
+	pcm_unlock(&central->lock);
+	return sparse;
+}
+
+/* Are so many bytes free together? */
+static bool
+has_hole(const struct pcm_span *span, size_t nbytes)
+{
+	unsigned size = pcm_size_class[span->class].size;
+	unsigned wanted = (unsigned)((nbytes + size - 1) / size);
+	unsigned first, end = 0;
+
+	do {
+		first = pcm_bits_next(span->free, 1, end, span->nobjs, true);
+		end = pcm_bits_next(span->free, 1, first, span->nobjs, false);
+	} while (end - first < wanted && end < span->nobjs);
+	return end - first >= wanted;
+}
+
+/*
+ * The emptiest span, if it can serve so many bytes, nobody gives its pages back, and it has
+ * not just been made.
+ */
+static struct pcm_span *
+find_locked(struct pcm_central *central, unsigned class, size_t nbytes)
+{
+	struct pcm_span *span;
+
+	if (!is_sparse_locked(central, class))
+		return NULL;
+	span = pcm_central_emptiest_locked(central);
+	if (span == NULL || span->nreleasing > 0 || span->nfree == span->nobjs ||
+	    !has_hole(span, nbytes))
+		return NULL;
+	return span;
+}
+
+/* True: it is. */
+static bool
+mix(struct pcm_central *central, unsigned class, size_t nbytes)
+{
+	struct pcm_mixed *mixed;
+	struct pcm_span *span;
+
+	if (!is_sparse(central, class))
+		return false;
+	mixed = pcm_mixed_new(class);
+	if (mixed == NULL)
+		return false;
+	pcm_lock(&central->lock);
+	span = find_locked(central, class, nbytes);
+	if (span != NULL) {
+		pcm_central_drop_locked(central, span);
+		pcm_mixed_adopt(mixed, span);
+	}
+	pcm_unlock(&central->lock);
+	if (span == NULL)
+		pcm_mixed_delete(mixed, class);
+	return span != NULL;
+}
+
+/* Another class comes first each time. */
+static bool
+mix_one_for(unsigned class)
+{
+	unsigned first = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
+	unsigned i, c, left;
+
+	for (i = 0; i < PCM_NCLASSES - 1; i++) {
+		c = 1 + (first + i) % (PCM_NCLASSES - 1);
+		if (c == class || !pcm_mixed_suits(c))
+			continue;
+		for (left = pcm_central_homes(c); left != 0; left &= left - 1)
+			if (mix(&pcm_centrals[__builtin_ctz(left)][c], c,
+				pcm_size_class[class].size))
+				return true;
+	}
+	return false;
+}
+
+/* True: one more span is mixed. */
+static bool
+search(unsigned class)
+{
+	unsigned n = LOAD(skip[class]);
+
+	if ((n == 0 || PCM_MIX_ALWAYS) && mix_one_for(class))
+		return true;
+	STORE(skip[class], (unsigned char)(n == 0 ? SKIP : n - 1));
+	return false;
+}
+
+static unsigned
+take(unsigned class, unsigned home, void **objs, unsigned n)
+{
+	unsigned taken, nmixed = 0;
+
+	do
+		taken = pcm_mixed_take(class, home, objs, n);
+	while (taken == 0 && nmixed++ < MOST && search(class));
+	return taken;
+}
+
+unsigned
+pcm_central_take_mixed(unsigned class, unsigned home, void **objs, unsigned n)
+{
+	unsigned taken;
+
+	if (!pcm_mixed_suits(class) ||
+	    !atomic_load_explicit(&pcm_size_class_all, memory_order_acquire))
+		return 0;
+	if (PCM_MIX_ALWAYS || pcm_page_heap_tight(pcm_size_class[class].npages,
+						  HEAP_MIN >> PCM_PAGE_SHIFT))
+		return take(class, home, objs, n);
+	if (!LOAD(wasteful) || LOAD(nleft) <= 0)
+		return 0;
+	taken = take(class, home, objs, n);
+	atomic_fetch_sub_explicit(&nleft, (int)taken, memory_order_relaxed);
+	return taken;
+}
+
+static size_t
+bytes_free(unsigned class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	unsigned left;
+	size_t n = 0;
+
+	for (left = pcm_central_homes(class); left != 0; left &= left - 1) {
+		struct pcm_central *central =
+			&pcm_centrals[__builtin_ctz(left)][class];
+
+		pcm_lock(&central->lock);
+		n += central->nspans * sc->nobjs - central->nout;
+		pcm_unlock(&central->lock);
+	}
+	return n * sc->size;
+}
+
+void
+pcm_central_mix_tick(size_t used)
+{
+	struct pcm_mixed_stats mixed;
+	size_t nfree;
+	unsigned c;
+
+	STORE(nleft, BLOCKS_A_TICK);
+	if (used < HEAP_MIN) {
+		STORE(wasteful, false);
+		return;
+	}
+	pcm_mixed_stats_get(&mixed);
+	nfree = mixed.nfree;
+	for (c = 1; c < PCM_NCLASSES; c++)
+		if (pcm_mixed_suits(c))
+			nfree += bytes_free(c);
+	STORE(wasteful, nfree > used / WASTE_DIVISOR);
+}

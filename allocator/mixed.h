@@ -1,0 +1,101 @@
+/*
+ * mixed.h - spans that hold blocks of several classes.
+ *
+ * A span of one class that is mostly free, while its class has no use for what is free,
+ * becomes *mixed*: it is counted in units of 16 bytes from then on, free neighbours are
+ * one hole, and any class takes blocks from the holes that are long enough. A span stays
+ * mixed until it is empty and goes back to the page heap.
+ *
+ * The class of a page of a mixed span is 0 in the pagemap, so that free() takes the
+ * slow path, which finds the block's own class here. In a mixed span blocks are aligned
+ * to a unit, and no more.
+ *
+ * A mixed span has the home it had. One lock for each home, PCM_RANK_MIXED.
+ */
+#ifndef PCM_MIXED_H
+#define PCM_MIXED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "span.h"
+
+#define PCM_MIXED_UNIT 16u
+
+struct pcm_mixed;
+
+/* May blocks of the class lie in a mixed span, and may its spans become mixed? */
+bool pcm_mixed_suits(unsigned class);
+
+/*
+ * pcm_mixed_new() - what a span of the class needs to become mixed; NULL: no memory.
+ * pcm_mixed_delete() gives it back unused.
+ */
+struct pcm_mixed *pcm_mixed_new(unsigned class);
+void pcm_mixed_delete(struct pcm_mixed *mixed, unsigned class);
+
+/*
+ * pcm_mixed_adopt() - the span, of kind SMALL, which has left its central's lists,
+ * becomes mixed. The caller holds that central's lock.
+ */
+void pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span);
+
+/*
+ * pcm_mixed_take() - up to n blocks of the class: from the home's spans, else from
+ * another home's. Writes them to objs; returns how many. No lock held but those of
+ * lower rank.
+ */
+unsigned pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n);
+
+/*
+ * pcm_mixed_put() - those of the n blocks of the class are free that come before the
+ * first one that does not lie in a mixed span of the first one's home. Spans that have
+ * become empty go to the front of the chain *empty. No central's lock held.
+ *
+ * Returns how many; *fault tells whether the next one is none to be freed.
+ */
+unsigned pcm_mixed_put(unsigned class, void *const *objs, unsigned n,
+		       struct pcm_span **empty, enum pcm_span_fault *fault);
+
+/*
+ * pcm_mixed_class() - the class of the block in use that begins at p; 0 if p does not
+ * lie in a mixed span, or none begins there. To be called after the class of p's page was
+ * read. No lock; async-signal-safe.
+ */
+unsigned pcm_mixed_class(const void *p);
+
+/* Does p lie in a mixed span? The same. */
+bool pcm_mixed_has(const void *p);
+
+/* pcm_span_check() of a mixed span. */
+enum pcm_span_fault pcm_mixed_check(const struct pcm_span *span, const void *p);
+
+/*
+ * pcm_mixed_decay() - whole OS pages of holes go back to the system, of spans that
+ * nothing was taken from or put into for `age` ticks. Looks at up to *nspans of them,
+ * and subtracts those. Returns bytes given back. No locks held.
+ */
+size_t pcm_mixed_decay(unsigned age, unsigned *nspans);
+
+struct pcm_mixed_stats {
+	size_t nspans, nbytes; /* all, and their size */
+	size_t nfree;	       /* bytes of their holes */
+};
+
+void pcm_mixed_stats_get(struct pcm_mixed_stats *stats);
+
+/* Blocks of the class in mixed spans, in use or cached. */
+size_t pcm_mixed_nout(unsigned class);
+
+/*
+ * pcm_mixed_verify() - NULL, or a text that says which invariant does not hold. While
+ * others give pages back (pcm_mixed_decay()) what they hold counts as blocks.
+ */
+const char *pcm_mixed_verify(void);
+
+/* The locks of all homes that have or had mixed spans. */
+void pcm_mixed_fork_lock(void);
+void pcm_mixed_fork_unlock(void);
+void pcm_mixed_fork_child(void);
+
+#endif
