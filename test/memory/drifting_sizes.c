@@ -1,7 +1,7 @@
 /*
  * A program whose sizes drift, up and down again, while most of its blocks die young
  * and some live for long: after millions of operations its resident memory is at most
- * LIMIT times what it holds, 1.22 times as a rule. If the page heap releases nothing it
+ * LIMIT times what it holds, 1.20 times as a rule. If the page heap releases nothing it
  * is 2.3 times that, without ticks 3.2.
  */
 #include "testing.h"
