@@ -8,12 +8,14 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "central.h"
 #include "central_lists.h"
 #include "meta.h"
 #include "mixed.h"
 #include "size_class.h"
+#include "sys.h"
 
 static inline struct pcm_central_stats stats_of(unsigned int class)
 {
@@ -89,6 +91,29 @@ static inline bool mix_of_home(unsigned int class, unsigned int home)
 static inline bool mix(unsigned int class)
 {
 	return mix_of_home(class, 0);
+}
+
+/* Resident bytes of it. */
+static inline size_t resident(const char *start, size_t nbytes)
+{
+	unsigned char pages[1024];
+	size_t i, n = nbytes / pcm_sys_page, sum = 0;
+
+	must(n <= sizeof(pages) && mincore((void *)start, nbytes, pages) == 0);
+	for (i = 0; i < n; i++)
+		sum += pages[i] & 1;
+	return sum * pcm_sys_page;
+}
+
+/* Enough of them for a span to be old. */
+static inline size_t ticks(void)
+{
+	size_t done = 0;
+	int i;
+
+	for (i = 0; i < 10; i++)
+		done += pcm_central_decay();
+	return done;
 }
 
 #endif

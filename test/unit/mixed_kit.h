@@ -7,6 +7,9 @@
 
 #include "central_kit.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "page_heap_check.h"
 #include "pagemap.h"
 
@@ -97,6 +100,20 @@ static inline void verify(void)
 		fprintf(stderr, "not so: %s\n", wrong);
 	must(wrong == NULL);
 	must(pcm_page_heap_check_spans() == NULL);
+}
+
+/* What a child does ends it with this text. */
+static inline void must_abort(void (*act)(void *), const char *function,
+			      const void *p, const char *what)
+{
+	static struct child child;
+	char text[200];
+
+	snprintf(text, sizeof(text), "pcmalloc: %s(%p): %s\n", function, p, what);
+	testing_child(&child, 10, act, (void *)p);
+	must(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+	ck_assert_str_eq(child.err, text);
+	must(child.out_len == 0);
 }
 
 #endif

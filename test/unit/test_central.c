@@ -264,28 +264,6 @@ END_TEST
 
 /* ---- decay ---- */
 
-static size_t resident(const char *start, size_t nbytes)
-{
-	unsigned char pages[1024];
-	size_t i, n = nbytes / pcm_sys_page, sum = 0;
-
-	must(n <= sizeof(pages) && mincore((void *)start, nbytes, pages) == 0);
-	for (i = 0; i < n; i++)
-		sum += pages[i] & 1;
-	return sum * pcm_sys_page;
-}
-
-/* Enough of them for a span to be old. */
-static size_t ticks(void)
-{
-	size_t done = 0;
-	int i;
-
-	for (i = 0; i < 10; i++)
-		done += pcm_central_decay();
-	return done;
-}
-
 /* Every block of SPANS spans; the class. */
 #define SPANS 400
 #define SPARSE 2 /* blocks that a sparse span has out */

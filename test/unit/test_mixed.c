@@ -5,10 +5,7 @@
 #include "mixed_kit.h"
 
 #include <malloc.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "page_heap.h"
 #include "storm.h"
@@ -203,8 +200,6 @@ END_TEST
 
 /* ---- faults ---- */
 
-static struct child child;
-
 static void flush_twice(void *arg)
 {
 	(void)arg;
@@ -260,43 +255,14 @@ static const struct {
 
 START_TEST(fault)
 {
-	char text[200];
-
 	make_mixed(class_of(208), 3);
-	snprintf(text, sizeof(text), "pcmalloc: %s(%p): %s\n",
-		 faults[_i].function,
-		 (void *)((char *)objs[faults[_i].object] + faults[_i].offset),
-		 faults[_i].text);
-	testing_child(&child, 10, faults[_i].act, NULL);
-	must(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
-	ck_assert_str_eq(child.err, text);
-	must(child.out_len == 0);
+	must_abort(faults[_i].act, faults[_i].function,
+		   (char *)objs[faults[_i].object] + faults[_i].offset,
+		   faults[_i].text);
 }
 END_TEST
 
 /* ---- giving back ---- */
-
-static size_t resident(const char *start, size_t nbytes)
-{
-	unsigned char pages[64];
-	size_t i, n = nbytes / pcm_sys_page, sum = 0;
-
-	must(n <= sizeof(pages) && mincore((void *)start, nbytes, pages) == 0);
-	for (i = 0; i < n; i++)
-		sum += pages[i] & 1;
-	return sum * pcm_sys_page;
-}
-
-/* Enough of them for a span to be old. */
-static size_t ticks(void)
-{
-	size_t done = 0;
-	int i;
-
-	for (i = 0; i < 10; i++)
-		done += pcm_central_decay();
-	return done;
-}
 
 /* Pages in holes go back once, after a while; what is left keeps its contents. */
 START_TEST(pages_go_back)

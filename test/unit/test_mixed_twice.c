@@ -6,26 +6,9 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 #include "mixed_home.h"
-
-static struct child child;
-
-/* What a child does ends it with this text. */
-static void must_abort(void (*act)(void *), const char *function, const void *p,
-		       const char *what)
-{
-	char text[200];
-
-	snprintf(text, sizeof(text), "pcmalloc: %s(%p): %s\n", function, p, what);
-	testing_child(&child, 10, act, (void *)p);
-	must(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
-	ck_assert_str_eq(child.err, text);
-	must(child.out_len == 0);
-}
 
 /* ---- freed twice while its page goes back ---- */
 
