@@ -138,23 +138,30 @@ push(unsigned class, void *p)
 		pcm_block_push_next(class, p);
 }
 
+/* What the pagemap has no class for. False: it is left to pcm_block_free(). */
+static bool
+release_without_lock(void *p)
+{
+	unsigned class = pcm_mixed_class(p);
+	struct pcm_span *span;
+
+	if (class != 0)
+		return push(class, p);
+	/* Misuse is diagnosed outside of locks. */
+	span = span_of_block("free", p);
+	if (span->kind != PCM_SPAN_EMERGENCY)
+		return false;
+	pcm_emergency_free(span);
+	return true;
+}
+
 void
 pcm_block_release(void *p)
 {
 	if (p == NULL)
 		return;
-	if (pcm_pagemap_class(p) == 0) {
-		unsigned class = pcm_mixed_class(p);
-
-		if (class != 0) {
-			if (push(class, p))
-				return;
-		} else if (span_of_block("free", p)->kind == PCM_SPAN_EMERGENCY) {
-			/* Misuse is diagnosed outside of locks. */
-			pcm_emergency_free(pcm_pagemap_span(p));
-			return;
-		}
-	}
+	if (pcm_pagemap_class(p) == 0 && release_without_lock(p))
+		return;
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);
 		return;

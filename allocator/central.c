@@ -219,13 +219,9 @@ pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 void *
 pcm_central_take_aligned(unsigned class, unsigned home)
 {
-	bool zeroed;
-	void *obj;
+	void *obj = NULL;
 
-	home = pcm_central_use_home(class, home);
-	do
-		obj = take_one(class, home, &zeroed);
-	while (obj == NULL && grow(class, home));
+	pcm_central_fill_aligned(class, home, &obj, 1);
 	return obj;
 }
 

@@ -126,16 +126,6 @@ pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
 }
 
 void
-pcm_central_leave_locked(struct pcm_central *central, struct pcm_span *span,
-			 struct pcm_span **empty)
-{
-	unlink_locked(span);
-	central->nspans--;
-	span->next = *empty;
-	*empty = span;
-}
-
-void
 pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
 {
 	unlink_locked(span);
@@ -144,17 +134,23 @@ pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
 }
 
 void
+pcm_central_leave_locked(struct pcm_central *central, struct pcm_span *span,
+			 struct pcm_span **empty)
+{
+	pcm_central_drop_locked(central, span);
+	span->next = *empty;
+	*empty = span;
+}
+
+void
 pcm_central_move_locked(struct pcm_span *span, unsigned home)
 {
 	struct pcm_central *from = central_of(span);
 	struct pcm_central *to = &pcm_centrals[home][span->class];
-	size_t nout = span->nobjs - span->nfree;
 
-	unlink_locked(span);
-	from->nspans--;
-	from->nout -= nout;
+	pcm_central_drop_locked(from, span);
 	to->nspans++;
-	to->nout += nout;
+	to->nout += span->nobjs - span->nfree;
 	__atomic_store_n(&span->home, (uint8_t)home, __ATOMIC_RELAXED);
 	pcm_central_relink_locked(span);
 }

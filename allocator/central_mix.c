@@ -63,19 +63,6 @@ is_sparse_locked(const struct pcm_central *central, unsigned class)
 				  nfree * sc->size >= FREE_MIN);
 }
 
-static bool
-is_sparse(struct pcm_central *central, unsigned class)
-{
-	bool sparse;
-
-	if ((__atomic_load_n(&central->nonempty, __ATOMIC_RELAXED) & SPARSE) == 0)
-		return false;
-	pcm_lock(&central->lock);
-	sparse = is_sparse_locked(central, class);
-	pcm_unlock(&central->lock);
-	return sparse;
-}
-
 /* Are so many bytes free together? */
 static bool
 has_hole(const struct pcm_span *span, size_t nbytes)
@@ -109,6 +96,20 @@ find_locked(struct pcm_central *central, unsigned class, size_t nbytes)
 	return span;
 }
 
+/* Will there be one? A structure is not made for what will not become mixed. */
+static bool
+is_there_one(struct pcm_central *central, unsigned class, size_t nbytes)
+{
+	bool found;
+
+	if ((__atomic_load_n(&central->nonempty, __ATOMIC_RELAXED) & SPARSE) == 0)
+		return false;
+	pcm_lock(&central->lock);
+	found = find_locked(central, class, nbytes) != NULL;
+	pcm_unlock(&central->lock);
+	return found;
+}
+
 /* True: it is. */
 static bool
 mix(struct pcm_central *central, unsigned class, size_t nbytes)
@@ -116,7 +117,7 @@ mix(struct pcm_central *central, unsigned class, size_t nbytes)
 	struct pcm_mixed *mixed;
 	struct pcm_span *span;
 
-	if (!is_sparse(central, class))
+	if (!is_there_one(central, class, nbytes))
 		return false;
 	mixed = pcm_mixed_new(class);
 	if (mixed == NULL)

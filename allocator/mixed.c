@@ -289,7 +289,7 @@ pcm_mixed_put(unsigned class, void *const *objs, unsigned n,
 	/* The first one's span, too, may have left meanwhile, if a block was freed twice. */
 	while (done < n && *fault == PCM_SPAN_OK &&
 	       (mixed = mixed_at(objs[done], &span)) != NULL &&
-	       &pcm_mixed_homes[mixed->home] == home)
+	       &pcm_mixed_homes[pcm_central_home_of(span)] == home)
 		done += put_locked(home, mixed, class, objs + done, n - done,
 				   empty, fault);
 	pcm_unlock(&home->lock);

@@ -138,7 +138,6 @@ pcm_holes_init(struct pcm_mixed *m, struct pcm_span *span)
 		.cold = span->cold,
 		.nunits = (uint16_t)nunits,
 		.nfree = (uint16_t)nunits,
-		.home = span->home,
 		.tick = span->tick,
 	};
 	for (i = 0; i < 2 * nwords(nunits); i++)

@@ -31,7 +31,6 @@ struct pcm_mixed {
 	uint16_t nfree;	  /* units in holes */
 	uint16_t longest; /* hole, in units */
 	uint8_t list;	  /* 0: none */
-	uint8_t home;
 	uint8_t tick;	  /* of the last take or put */
 	bool settled;	  /* nothing taken or put since its pages went back */
 	uint64_t bits[];  /* words of begin and of used in turns */
