@@ -63,7 +63,7 @@ stash(unsigned class, void **mag)
 		return;
 	old = pcm_percpu_exchange(PCM_SPARE, class, mag);
 	if (old != PCM_MAG_NONE)
-		pcm_depot_put(class, old);
+		pcm_depot_put(class, pcm_percpu_home(), old);
 }
 
 /*
@@ -79,9 +79,11 @@ get_objects(unsigned class, bool aligned)
 
 	if (!pcm_mag_empty(spare))
 		return spare;
-	pcm_capacity_miss(class);
 	home = pcm_percpu_home();
+	pcm_capacity_miss(class, home);
 	full = pcm_depot_get_full(class, home, spare);
+	if (full == PCM_MAG_NONE)
+		full = pcm_depot_get_others(class, home, spare, false);
 	if (full != PCM_MAG_NONE)
 		return full;
 	if (spare == PCM_MAG_NONE)
@@ -89,10 +91,13 @@ get_objects(unsigned class, bool aligned)
 	if (!pcm_mag_empty(spare))
 		return spare; /* of another CPU, or somebody has freed since */
 	if (spare == PCM_MAG_NONE)
-		spare = pcm_depot_get_empty(class, PCM_MAG_NONE);
-	if (spare == PCM_MAG_NONE)
-		return PCM_MAG_NONE;
-	return fill(class, home, spare, aligned);
+		spare = pcm_depot_get_empty(class, home, PCM_MAG_NONE);
+	if (spare != PCM_MAG_NONE)
+		full = fill(class, home, spare, aligned);
+	if (PCM_LIKELY(full != PCM_MAG_NONE))
+		return full;
+	/* There is no memory: what others would rather keep. */
+	return pcm_depot_get_others(class, home, PCM_MAG_NONE, true);
 }
 
 static void *
@@ -113,7 +118,7 @@ alloc_cached(unsigned class, bool aligned, void **obj)
 	void **mag;
 
 	if (PCM_UNLIKELY(pcm_capacity(class) == 0)) {
-		pcm_capacity_miss(class);
+		pcm_capacity_miss(class, pcm_percpu_home());
 		if (pcm_capacity(class) == 0)
 			return false;
 	}
@@ -155,13 +160,15 @@ static void **
 get_room(unsigned class)
 {
 	void **spare = pcm_percpu_exchange(PCM_SPARE, class, PCM_MAG_NONE);
+	unsigned home;
 
 	if (spare != PCM_MAG_NONE && pcm_mag_empty(spare))
 		return pcm_mag_resize(spare, pcm_capacity(class));
 	if (!pcm_mag_full(spare))
 		return spare;
-	pcm_capacity_miss(class);
-	return pcm_depot_get_empty(class, spare);
+	home = pcm_percpu_home();
+	pcm_capacity_miss(class, home);
+	return pcm_depot_get_empty(class, home, spare);
 }
 
 void

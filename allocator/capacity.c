@@ -28,7 +28,7 @@
 #define SLOW_START_SIZE 1024u
 #define SLOW_START_DIVISOR 32u
 
-/* Misses between two ticks that double a capacity. */
+/* Misses of one home between two ticks that double a capacity. */
 #define GROW_MISSES 256u
 
 /* Ticks without a miss that halve it; fewer if there is no room. */
@@ -41,7 +41,10 @@
 
 atomic_uchar pcm_capacity_now[PCM_NCLASSES];
 
-static atomic_uint misses[PCM_NCLASSES];
+/* By home: whoever counts writes to no line that CPUs of other homes write to. */
+static struct {
+	atomic_uint n[PCM_NCLASSES];
+} PCM_LINE_ALIGNED misses[PCM_NHOMES];
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
@@ -107,17 +110,19 @@ grow(unsigned class, unsigned now)
 }
 
 void
-pcm_capacity_miss(unsigned class)
+pcm_capacity_miss(unsigned class, unsigned home)
 {
-	unsigned now = pcm_capacity(class);
-	unsigned n = LOAD(misses[class]) + 1;
+	unsigned now = pcm_capacity(class), n;
 
-	STORE(misses[class], n);
+	if (PCM_UNLIKELY(now == 0))
+		home = 0; /* those of all count */
+	n = LOAD(misses[home].n[class]) + 1;
+	STORE(misses[home].n[class], n);
 	if (PCM_UNLIKELY(now == 0)) {
 		if (starts(class, n))
 			change(class, 0, start(class));
 	} else if (PCM_UNLIKELY(n >= GROW_MISSES)) {
-		STORE(misses[class], 0);
+		STORE(misses[home].n[class], 0);
 		STORE(idle[class], 0);
 		grow(class, now);
 	}
@@ -127,10 +132,15 @@ pcm_capacity_miss(unsigned class)
 static bool
 forget_misses(unsigned class)
 {
-	if (LOAD(misses[class]) == 0)
-		return false;
-	STORE(misses[class], 0);
-	return true;
+	unsigned home;
+	bool missed = false;
+
+	for (home = 0; home < PCM_NHOMES; home++)
+		if (LOAD(misses[home].n[class]) != 0) {
+			STORE(misses[home].n[class], 0);
+			missed = true;
+		}
+	return missed;
 }
 
 static void

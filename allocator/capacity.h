@@ -31,8 +31,10 @@ pcm_capacity(unsigned class)
 /*
  * pcm_capacity_miss() - the class's magazines on a CPU did not serve an operation.
  * Any context; no lock.
+ *
+ * home		the caller's, pcm_percpu_home()
  */
-void pcm_capacity_miss(unsigned class);
+void pcm_capacity_miss(unsigned class, unsigned home);
 
 /* At every tick. Any context; no lock. */
 void pcm_capacity_tick(void);

@@ -67,7 +67,7 @@ take_locked(struct pcm_central *central, void **objs, unsigned n)
 		taken += pcm_span_take(span, objs + taken, n - taken);
 		pcm_central_relink_locked(span);
 	}
-	central->nout += taken;
+	pcm_central_count_locked(central, 0, taken);
 	return taken;
 }
 
@@ -192,7 +192,7 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	if (span != NULL) {
 		obj = pcm_span_take_one(span, zeroed);
 		pcm_central_relink_locked(span);
-		central->nout++;
+		pcm_central_count_locked(central, 0, 1);
 	}
 	pcm_unlock(&central->lock);
 	if (obj == NULL)
@@ -253,16 +253,6 @@ report(const void *p, enum pcm_span_fault fault)
 						    PCM_MISUSE_INTERIOR);
 }
 
-unsigned
-pcm_central_home(unsigned class, const void *p)
-{
-	const struct pcm_span *span = pcm_pagemap_span(p);
-	unsigned home = span == NULL ? 0 : pcm_central_home_of(span);
-
-	/* A mixed span may have a home that the class has not. */
-	return pcm_central_homes(class) >> home & 1 ? home : 0;
-}
-
 /*
  * Takes back the blocks that lie in `span`, the first one's, as neighbours in a
  * magazine mostly do; returns how many. An empty span is put on *empty, to be given
@@ -275,7 +265,7 @@ put_locked(struct pcm_central *central, struct pcm_span *span,
 {
 	unsigned done = pcm_span_put(span, objs, n, fault);
 
-	central->nout -= done;
+	pcm_central_count_locked(central, 0, -(ptrdiff_t)done);
 	if (span->nfree < span->nobjs) {
 		pcm_central_relink_locked(span);
 		return done;
@@ -359,6 +349,18 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 #define SIFT_DIVISOR 4u
 
 static bool
+much_is_free(const struct pcm_central *central, unsigned class)
+{
+	unsigned nhomes = (unsigned)__builtin_popcount(pcm_central_homes(class));
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t nfree = pcm_central_nfree(central, class);
+
+	return nfree * sc->size * nhomes >= SIFT_BYTES &&
+		nfree >= __atomic_load_n(&central->nspans, __ATOMIC_RELAXED) *
+				 sc->nobjs / SIFT_DIVISOR;
+}
+
+static bool
 covers(const struct pcm_span *span, const void *p)
 {
 	return (size_t)((const char *)p - span->start) < span->nbytes;
@@ -371,18 +373,29 @@ is_sparse(const struct pcm_span *span, size_t nfree, size_t nall)
 	return span->nfree * nall > nfree * span->nobjs;
 }
 
+/* The same of the home of p's span: a guess, without a lock. */
+static bool
+much_is_free_around(unsigned class, const void *p)
+{
+	const struct pcm_span *span = pcm_pagemap_span(p);
+	unsigned home = span == NULL ? 0 : pcm_central_home_of(span);
+
+	/* A mixed span may have a home that the class has not. */
+	if (!(pcm_central_homes(class) >> home & 1))
+		home = 0;
+	return much_is_free(&pcm_centrals[home][class], class);
+}
+
 /* `span` is the first one's. Blocks of other homes are kept. */
 static unsigned
 sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	    unsigned n, struct pcm_span **empty, enum pcm_span_fault *fault)
 {
 	unsigned i, kept = 0, class = span->class;
-	unsigned nhomes = (unsigned)__builtin_popcount(pcm_central_homes(class));
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t nall = central->nspans * sc->nobjs;
-	size_t nfree = nall - central->nout;
+	size_t nall = central->nspans * pcm_size_class[class].nobjs;
+	size_t nfree = pcm_central_nfree(central, class);
 
-	if (nfree * sc->size * nhomes < SIFT_BYTES || nfree < nall / SIFT_DIVISOR)
+	if (!much_is_free(central, class))
 		return n;
 	for (i = 0; i < n; i++) {
 		if (span == NULL || !covers(span, objs[i]))
@@ -409,6 +422,8 @@ pcm_central_sift(unsigned class, void **objs, unsigned n)
 	struct pcm_central *central;
 	unsigned i, kept;
 
+	if (!much_is_free_around(class, objs[0]))
+		return n;
 	for (i = 0; i < n; i++) {
 		span = pcm_central_lock_span(class, objs[i], &central);
 		if (PCM_LIKELY(span != NULL))

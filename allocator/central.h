@@ -46,9 +46,6 @@ void *pcm_central_take_aligned(unsigned class, unsigned home);
  */
 unsigned pcm_central_homes(unsigned class);
 
-/* The home of the span that p lies in. A hint, without the lock. */
-unsigned pcm_central_home(unsigned class, const void *p);
-
 /*
  * pcm_central_flush() - n blocks of `class` are free. Aborts the program, with
  * a diagnostic, for a pointer that is no block or is free already.
@@ -59,7 +56,7 @@ void pcm_central_flush(unsigned class, void **objs, unsigned n);
  * pcm_central_sift() - n blocks of `class` are about to be cached for longer. If its
  * spans have much free, the blocks of those that have more than the mean are flushed:
  * handed out again they would keep a span alive that could become empty.
- *
+ * *
  * Returns how many are left, the first ones of objs in the order they had. Aborts as
  * pcm_central_flush() does.
  */

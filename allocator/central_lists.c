@@ -118,7 +118,7 @@ pcm_central_relink_locked(struct pcm_span *span)
 void
 pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
 {
-	central->nspans++;
+	pcm_central_count_locked(central, 1, 0);
 	if (central->nspans == PCM_CENTRAL_CROWDED)
 		atomic_store_explicit(&crowded[span->class], true,
 				      memory_order_relaxed);
@@ -129,8 +129,7 @@ void
 pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
 {
 	unlink_locked(span);
-	central->nspans--;
-	central->nout -= span->nobjs - span->nfree;
+	pcm_central_count_locked(central, -1, span->nfree - span->nobjs);
 }
 
 void
@@ -149,8 +148,7 @@ pcm_central_move_locked(struct pcm_span *span, unsigned home)
 	struct pcm_central *to = &pcm_centrals[home][span->class];
 
 	pcm_central_drop_locked(from, span);
-	to->nspans++;
-	to->nout += span->nobjs - span->nfree;
+	pcm_central_count_locked(to, 1, span->nobjs - span->nfree);
 	__atomic_store_n(&span->home, (uint8_t)home, __ATOMIC_RELAXED);
 	pcm_central_relink_locked(span);
 }

@@ -64,6 +64,32 @@ void pcm_central_relink_locked(struct pcm_span *span);
 /* The span becomes `home`'s, whose lock is held as well as its own home's. */
 void pcm_central_move_locked(struct pcm_span *span, unsigned home);
 
+/*
+ * pcm_central_nfree() - blocks that are free in the central's spans. Exact under its
+ * lock, a guess without. pcm_central_count_locked() - changes what that follows from.
+ */
+static inline size_t
+pcm_central_nfree(const struct pcm_central *central, unsigned class)
+{
+	size_t all = __atomic_load_n(&central->nspans, __ATOMIC_RELAXED) *
+		pcm_size_class[class].nobjs;
+	size_t out = __atomic_load_n(&central->nout, __ATOMIC_RELAXED);
+
+	return all > out ? all - out : 0;
+}
+
+static inline void
+pcm_central_count_locked(struct pcm_central *central, ptrdiff_t nspans,
+			 ptrdiff_t nout)
+{
+	if (nspans != 0)
+		__atomic_store_n(&central->nspans,
+				 central->nspans + (size_t)nspans,
+				 __ATOMIC_RELAXED);
+	__atomic_store_n(&central->nout, central->nout + (size_t)nout,
+			 __ATOMIC_RELAXED);
+}
+
 /* Without the lock: a guess. */
 static inline bool
 pcm_central_seems_full(const struct pcm_central *central)

@@ -57,7 +57,7 @@ is_sparse_locked(const struct pcm_central *central, unsigned class)
 {
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	size_t nall = central->nspans * sc->nobjs;
-	size_t nfree = nall - central->nout;
+	size_t nfree = pcm_central_nfree(central, class);
 
 	return PCM_MIX_ALWAYS || (nfree >= nall / FREE_DIVISOR &&
 				  nfree * sc->size >= FREE_MIN);
@@ -206,7 +206,7 @@ bytes_free(unsigned class)
 			&pcm_centrals[__builtin_ctz(left)][class];
 
 		pcm_lock(&central->lock);
-		n += central->nspans * sc->nobjs - central->nout;
+		n += pcm_central_nfree(central, class);
 		pcm_unlock(&central->lock);
 	}
 	return n * sc->size;

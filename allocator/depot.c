@@ -17,49 +17,98 @@
 #include "size_class.h"
 
 /*
- * A class may keep this many bytes, or MIN_FULL magazines if that is more. What is
- * over goes to the spans, where its pages can serve other sizes while they are still
- * in the CPU's caches.
+ * A class may keep this many bytes in a home. What is over goes to the spans, where its
+ * pages can serve other sizes while they are still in the CPU's caches.
  */
 #define MAX_BYTES ((size_t)512 << 10)
-#define MIN_FULL 1u
-#define MAX_EMPTY 4u
+
+/* A class's only magazine is kept in a home as long as that one has its share of this. */
+#define ONLY_ONES ((size_t)4 << 20)
 
 /*
- * Full ones by the home of the objects in them, as far as one object tells it. Stacks
- * end with NULL, so that a class nobody uses needs no memory touched.
+ * Empty magazines that wait for objects; only so many of them, MANY_EMPTY, survive a
+ * tick. Who builds and frees large trees in turns needs as many as the trees fill.
  */
-static struct depot {
+#define MAX_EMPTY 32u
+#define MANY_EMPTY 1u
+
+/*
+ * The magazines of a class that CPUs of one home have put here. Stacks end with NULL, so
+ * that a class nobody uses needs no memory touched.
+ */
+struct depot {
 	struct pcm_lock lock;
-	uint32_t nempty, nfull; /* nfull: of all homes */
-	void **empty;
-	void **full[PCM_NHOMES];
-	uint16_t n[PCM_NHOMES];	  /* full ones of a home */
-	uint16_t low[PCM_NHOMES]; /* least n since the last decay */
-	size_t nobjs;		  /* in the full ones */
-} PCM_LINE_ALIGNED depots[PCM_NCLASSES];
+	uint16_t nfull, nempty;
+	uint16_t low;	/* least nfull since the last decay */
+	uint8_t reuse;	/* by its own CPUs; see set_reuse() */
+	uint32_t nobjs; /* in the full ones */
+	void **full, **empty;
+};
 
-_Static_assert(sizeof(struct depot) == PCM_CACHE_LINE, "one line");
+/* By home first: most processes use few. */
+static struct home {
+	atomic_size_t nbytes; /* in the full magazines of all classes */
+	struct depot depot[PCM_NCLASSES];
+} PCM_LINE_ALIGNED homes[PCM_NHOMES];
 
-static size_t max_bytes = MAX_BYTES; /* of a class */
-static unsigned min_full = MIN_FULL;
+/*
+ * Bit h: home h has been used. Bits are only ever added, under the lock, so that fork()
+ * knows which locks there are.
+ */
+static struct pcm_lock used_lock = PCM_LOCK_INIT(PCM_RANK_DEPOTS);
+static atomic_uint used = 1;
+
+static size_t budget = SIZE_MAX; /* for all */
+static size_t only_ones = ONLY_ONES;
 
 void
 pcm_depot_budget(size_t nbytes)
 {
-	if (nbytes / PCM_NCLASSES >= MAX_BYTES)
-		return;
-	max_bytes = nbytes / PCM_NCLASSES;
-	min_full = 0;
+	budget = nbytes;
+	if (nbytes < PCM_NCLASSES * MAX_BYTES)
+		only_ones = 0;
+}
+
+static void
+set_ranks(unsigned home)
+{
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		pcm_lock_set_rank(&homes[home].depot[c].lock, PCM_RANK_DEPOT);
 }
 
 void
 pcm_depot_init(void)
 {
-	unsigned c;
+	set_ranks(0);
+}
 
-	for (c = 1; c < PCM_NCLASSES; c++)
-		pcm_lock_set_rank(&depots[c].lock, PCM_RANK_DEPOT);
+static unsigned
+homes_used(void)
+{
+	return atomic_load_explicit(&used, memory_order_acquire);
+}
+
+static PCM_COLD unsigned
+use_home(unsigned home)
+{
+	/* Who forks holds the locks of all homes that there were. */
+	if (pcm_lock_passes)
+		return 0;
+	pcm_lock(&used_lock);
+	if (!(homes_used() >> home & 1))
+		set_ranks(home);
+	atomic_fetch_or_explicit(&used, 1u << home, memory_order_release);
+	pcm_unlock(&used_lock);
+	return home;
+}
+
+/* A home that may be locked: mostly the one asked for. */
+static unsigned
+usable(unsigned home)
+{
+	return PCM_LIKELY(homes_used() >> home & 1) ? home : use_home(home);
 }
 
 static void
@@ -80,6 +129,19 @@ pop(void ***stack)
 	return mag;
 }
 
+/* Numbers that are looked at without the lock, too. */
+static void
+set_n(uint16_t *n, unsigned value)
+{
+	__atomic_store_n(n, (uint16_t)value, __ATOMIC_RELAXED);
+}
+
+static unsigned
+get_n(const uint16_t *n)
+{
+	return __atomic_load_n(n, __ATOMIC_RELAXED);
+}
+
 /* False: there are enough of them. */
 static bool
 push_empty_locked(struct depot *depot, void **mag)
@@ -87,7 +149,7 @@ push_empty_locked(struct depot *depot, void **mag)
 	if (depot->nempty >= MAX_EMPTY)
 		return false;
 	push(&depot->empty, mag);
-	depot->nempty++;
+	set_n(&depot->nempty, depot->nempty + 1u);
 	return true;
 }
 
@@ -96,91 +158,128 @@ pop_empty_locked(struct depot *depot)
 {
 	void **mag = pop(&depot->empty);
 
-	depot->nempty -= mag != PCM_MAG_NONE;
+	if (mag != PCM_MAG_NONE)
+		set_n(&depot->nempty, depot->nempty - 1u);
 	return mag;
+}
+
+/* Relaxed; a sum in passing will do. */
+static void
+add_to_home(struct home *home, unsigned class, ptrdiff_t n)
+{
+	atomic_fetch_add_explicit(&home->nbytes,
+				  (size_t)n * pcm_size_class[class].size,
+				  memory_order_relaxed);
+}
+
+static void **
+pop_full_locked(struct home *home, unsigned class)
+{
+	struct depot *depot = &home->depot[class];
+	void **mag = pop(&depot->full);
+
+	if (mag == PCM_MAG_NONE)
+		return mag;
+	set_n(&depot->nfull, depot->nfull - 1u);
+	if (depot->nfull < depot->low)
+		depot->low = depot->nfull;
+	depot->nobjs -= pcm_mag_count(mag);
+	add_to_home(home, class, -(ptrdiff_t)pcm_mag_count(mag));
+	return mag;
+}
+
+/*
+ * A home that takes again what it has put here keeps it while others have blocks in their
+ * spans: magazines that go to and fro take their cache lines with them, and mix blocks
+ * until most lines belong to two CPUs. Who frees what others allocate puts and seldom
+ * takes: that serves anybody. So `reuse` grows by two with each magazine taken, and
+ * falls by one with each put.
+ */
+#define REUSE_MAX 255
+#define REUSE_MUCH 128
+
+static void
+set_reuse(struct depot *depot, int reuse)
+{
+	if (reuse > REUSE_MAX)
+		reuse = REUSE_MAX;
+	if (reuse >= 0)
+		__atomic_store_n(&depot->reuse, (uint8_t)reuse,
+				 __ATOMIC_RELAXED);
+}
+
+/* Without the lock: a guess. */
+static bool
+spares(const struct depot *depot, bool all)
+{
+	return get_n(&depot->nfull) > 0 &&
+		(all || __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) <
+		 REUSE_MUCH);
 }
 
 /*
  * What all depots hold. Objects in depots keep their spans alive, so many classes
  * that are full of objects from an earlier phase would cost a multiple of that:
- * bounded by a part of the heap. Relaxed; a sum in passing will do.
+ * bounded by a part of the heap. A home within its share need not look at the others, so
+ * that all together may have up to twice as much.
  */
 #define ALL_MIN ((size_t)512 << 10)
 #define ALL_DIVISOR 512u
 
-static atomic_size_t in_all;
-
-static void
-add_to_all(unsigned class, ptrdiff_t n)
+static size_t
+in_all_homes(void)
 {
-	atomic_fetch_add_explicit(&in_all,
-				  (size_t)n * pcm_size_class[class].size,
-				  memory_order_relaxed);
+	unsigned left;
+	size_t n = 0;
+
+	for (left = homes_used(); left != 0; left &= left - 1)
+		n += atomic_load_explicit(&homes[__builtin_ctz(left)].nbytes,
+					  memory_order_relaxed);
+	return n;
+}
+
+/* With nbytes more. */
+static bool
+little_in_all(size_t in_home, size_t nbytes)
+{
+	size_t most = ALL_MIN + pcm_limit_held() / ALL_DIVISOR;
+
+	if (most > budget / 2)
+		most = budget / 2;
+	return in_home + nbytes <= pcm_percpu_home_share(most) ||
+		in_all_homes() + nbytes <= most;
 }
 
 static bool
-enough_in_all(void)
+has_room(const struct home *home, unsigned class, void **mag)
 {
-	size_t now = atomic_load_explicit(&in_all, memory_order_relaxed);
-
-	return now > ALL_MIN && now - ALL_MIN > pcm_limit_held() / ALL_DIVISOR;
-}
-
-static void **
-pop_of_home_locked(struct depot *depot, unsigned class, unsigned home)
-{
-	void **mag = pop(&depot->full[home]);
-
-	if (mag == PCM_MAG_NONE)
-		return mag;
-	depot->nfull--;
-	depot->n[home]--;
-	if (depot->n[home] < depot->low[home])
-		depot->low[home] = depot->n[home];
-	depot->nobjs -= pcm_mag_count(mag);
-	add_to_all(class, -(ptrdiff_t)pcm_mag_count(mag));
-	return mag;
-}
-
-/* One of that home; if it has none, of any other. */
-static void **
-pop_full_locked(struct depot *depot, unsigned class, unsigned home)
-{
-	void **mag = pop_of_home_locked(depot, class, home);
-	unsigned h;
-
-	for (h = 0; h < PCM_NHOMES && mag == PCM_MAG_NONE &&
-	     depot->nfull > 0; h++)
-		mag = pop_of_home_locked(depot, class, h);
-	return mag;
-}
-
-static bool
-has_room(const struct depot *depot, unsigned class, unsigned home,
-	 void **mag)
-{
-	size_t nobjs = depot->nobjs + pcm_mag_count(mag);
+	const struct depot *depot = &home->depot[class];
+	size_t in_home = atomic_load_explicit(&home->nbytes, memory_order_relaxed);
+	size_t size = pcm_size_class[class].size;
+	size_t nbytes = pcm_mag_count(mag) * size;
 
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
-	return depot->nfull < min_full ||
-		(depot->n[home] < UINT16_MAX &&
-		 nobjs * pcm_size_class[class].size <= max_bytes &&
-		 !enough_in_all());
+	if (depot->nfull == 0 &&
+	    in_home + nbytes <= pcm_percpu_home_share(only_ones))
+		return true;
+	return depot->nobjs * size + nbytes <= MAX_BYTES &&
+		depot->nfull < UINT16_MAX && little_in_all(in_home, nbytes);
 }
 
 /* Returns false if there are enough of them. */
 static bool
-push_full_locked(struct depot *depot, unsigned class, unsigned home,
-		 void **mag)
+push_full_locked(struct home *home, unsigned class, void **mag)
 {
-	if (!has_room(depot, class, home, mag))
+	struct depot *depot = &home->depot[class];
+
+	set_reuse(depot, depot->reuse - 1);
+	if (!has_room(home, class, mag))
 		return false;
-	push(&depot->full[home], mag);
-	depot->nfull++;
-	depot->n[home]++;
+	push(&depot->full, mag);
+	set_n(&depot->nfull, depot->nfull + 1u);
 	depot->nobjs += pcm_mag_count(mag);
-	add_to_all(class, (ptrdiff_t)pcm_mag_count(mag));
+	add_to_home(home, class, (ptrdiff_t)pcm_mag_count(mag));
 	return true;
 }
 
@@ -194,61 +293,82 @@ pcm_depot_flush(unsigned class, void **mag)
 	return objs;
 }
 
-/*
- * See pcm_central_sift(). The magazine may be empty, before and afterwards; if it is
- * not, *home is where its objects come from, as far as the top one tells.
- */
+/* See pcm_central_sift(). The magazine may be empty, before and afterwards. */
 static void **
-sift(unsigned class, void **mag, unsigned *home)
+sift(unsigned class, void **mag)
 {
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	if (n > 0)
-		mag = objs + pcm_central_sift(class, objs, n);
-	if (mag != objs)
-		*home = pcm_central_home(class, mag[-1]);
+	return n > 0 ? objs + pcm_central_sift(class, objs, n) : mag;
+}
+
+/* From that home, to which the empty one goes; `reused`: 2 if it is the caller's own. */
+static void **
+get_full_of(unsigned which, unsigned class, void **empty, int reused)
+{
+	struct home *home = &homes[which];
+	struct depot *depot = &home->depot[class];
+	void **mag;
+
+	pcm_lock(&depot->lock);
+	mag = pop_full_locked(home, class);
+	if (mag == PCM_MAG_NONE) {
+		pcm_unlock(&depot->lock);
+		return mag;
+	}
+	set_reuse(depot, depot->reuse + reused);
+	if (empty != PCM_MAG_NONE && push_empty_locked(depot, empty))
+		empty = PCM_MAG_NONE;
+	pcm_unlock(&depot->lock);
+	if (empty != PCM_MAG_NONE)
+		pcm_mag_delete(empty);
 	return mag;
 }
 
 void **
 pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
-	struct depot *depot = &depots[class];
-	void **mag;
+	pcm_pulse_came(home);
+	return get_full_of(usable(home), class, empty, 2);
+}
 
-	pcm_lock(&depot->lock);
-	mag = pop_full_locked(depot, class, home);
-	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE &&
-	    push_empty_locked(depot, empty))
-		empty = PCM_MAG_NONE;
-	pcm_unlock(&depot->lock);
-	pcm_pulse_cached(0, false);
-	if (mag != PCM_MAG_NONE && empty != PCM_MAG_NONE)
-		pcm_mag_delete(empty);
+void **
+pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
+{
+	unsigned left = homes_used();
+	void **mag = PCM_MAG_NONE;
+
+	if (!all)
+		left &= ~(1u << home);
+	for (; left != 0 && mag == PCM_MAG_NONE; left &= left - 1) {
+		unsigned other = (unsigned)__builtin_ctz(left);
+
+		if (spares(&homes[other].depot[class], all))
+			mag = get_full_of(other, class, empty, 0);
+	}
 	return mag;
 }
 
 void **
-pcm_depot_get_empty(unsigned class, void **full)
+pcm_depot_get_empty(unsigned class, unsigned which, void **full)
 {
-	struct depot *depot = &depots[class];
+	struct home *home = &homes[usable(which)];
 	void **mag = PCM_MAG_NONE;
-	unsigned home = 0;
 
 	if (full != PCM_MAG_NONE) {
-		pcm_pulse_cached(pcm_mag_count(full) *
-				 (size_t)pcm_size_class[class].size, true);
-		full = sift(class, full, &home);
+		pcm_pulse_left(which, pcm_mag_count(full) *
+				       (size_t)pcm_size_class[class].size);
+		full = sift(class, full);
 		if (pcm_mag_empty(full))
 			return pcm_mag_resize(full, pcm_capacity(class));
 	}
-	pcm_lock(&depot->lock);
-	if (full == PCM_MAG_NONE || push_full_locked(depot, class, home, full)) {
+	pcm_lock(&home->depot[class].lock);
+	if (full == PCM_MAG_NONE || push_full_locked(home, class, full)) {
 		full = PCM_MAG_NONE;
-		mag = pop_empty_locked(depot);
+		mag = pop_empty_locked(&home->depot[class]);
 	}
-	pcm_unlock(&depot->lock);
+	pcm_unlock(&home->depot[class].lock);
 	if (full != PCM_MAG_NONE)
 		mag = pcm_depot_flush(class, full);
 	if (mag == PCM_MAG_NONE)
@@ -257,19 +377,18 @@ pcm_depot_get_empty(unsigned class, void **full)
 }
 
 void
-pcm_depot_put(unsigned class, void **mag)
+pcm_depot_put(unsigned class, unsigned which, void **mag)
 {
-	struct depot *depot = &depots[class];
-	bool kept = true;
-	unsigned home = 0;
+	struct home *home = &homes[usable(which)];
+	bool kept;
 
-	mag = sift(class, mag, &home);
-	pcm_lock(&depot->lock);
+	mag = sift(class, mag);
+	pcm_lock(&home->depot[class].lock);
 	if (!pcm_mag_empty(mag))
-		kept = push_full_locked(depot, class, home, mag);
+		kept = push_full_locked(home, class, mag);
 	else
-		kept = push_empty_locked(depot, mag);
-	pcm_unlock(&depot->lock);
+		kept = push_empty_locked(&home->depot[class], mag);
+	pcm_unlock(&home->depot[class].lock);
 	if (kept)
 		return;
 	if (!pcm_mag_empty(mag))
@@ -277,34 +396,53 @@ pcm_depot_put(unsigned class, void **mag)
 	pcm_mag_delete(mag);
 }
 
-/* Flushes up to n full magazines of a home, one at a time. */
+/* Flushes up to n full magazines, one at a time. */
 static void
-flush_full(unsigned class, unsigned home, unsigned n)
+flush_full(struct home *home, unsigned class, unsigned n)
 {
-	struct depot *depot = &depots[class];
 	void **mag;
 
 	while (n-- > 0) {
-		pcm_lock(&depot->lock);
-		mag = pop_of_home_locked(depot, class, home);
-		pcm_unlock(&depot->lock);
+		pcm_lock(&home->depot[class].lock);
+		mag = pop_full_locked(home, class);
+		pcm_unlock(&home->depot[class].lock);
 		if (mag == PCM_MAG_NONE)
 			return;
 		pcm_mag_delete(pcm_depot_flush(class, mag));
 	}
 }
 
+/* Deletes empty magazines until there are n. */
 static void
-decay_home(unsigned class, unsigned home)
+delete_empty(struct depot *depot, unsigned n)
 {
-	struct depot *depot = &depots[class];
+	void **mag;
+
+	do {
+		mag = PCM_MAG_NONE;
+		pcm_lock(&depot->lock);
+		if (depot->nempty > n)
+			mag = pop_empty_locked(depot);
+		pcm_unlock(&depot->lock);
+		if (mag != PCM_MAG_NONE)
+			pcm_mag_delete(mag);
+	} while (mag != PCM_MAG_NONE);
+}
+
+static void
+decay(struct home *home, unsigned class)
+{
+	struct depot *depot = &home->depot[class];
 	unsigned idle;
 
+	if (get_n(&depot->nfull) == 0 && get_n(&depot->nempty) <= MANY_EMPTY)
+		return; /* as most are */
 	pcm_lock(&depot->lock);
-	idle = depot->low[home];
-	depot->low[home] = depot->n[home];
+	idle = depot->low;
+	depot->low = depot->nfull;
 	pcm_unlock(&depot->lock);
-	flush_full(class, home, (idle + 1) / 2);
+	flush_full(home, class, (idle + 1) / 2);
+	delete_empty(depot, MANY_EMPTY);
 }
 
 void
@@ -312,67 +450,72 @@ pcm_depot_decay(void)
 {
 	unsigned c, left;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		if (pcm_capacity(c) == 0)
-			continue; /* there never was a magazine */
-		for (left = pcm_central_homes(c); left != 0; left &= left - 1)
-			decay_home(c, (unsigned)__builtin_ctz(left));
-	}
+	for (left = homes_used(); left != 0; left &= left - 1)
+		for (c = 1; c < PCM_NCLASSES; c++)
+			if (pcm_capacity(c) != 0) /* there may be magazines */
+				decay(&homes[__builtin_ctz(left)], c);
 }
 
 void
 pcm_depot_drain(void)
 {
-	unsigned c, h;
-	void **mag;
+	unsigned c, left;
 
-	for (c = 1; c < PCM_NCLASSES; c++) {
-		for (h = 0; h < PCM_NHOMES; h++)
-			flush_full(c, h, (unsigned)-1);
-		do {
-			pcm_lock(&depots[c].lock);
-			mag = pop_empty_locked(&depots[c]);
-			pcm_unlock(&depots[c].lock);
-			if (mag != PCM_MAG_NONE)
-				pcm_mag_delete(mag);
-		} while (mag != PCM_MAG_NONE);
+	for (left = homes_used(); left != 0; left &= left - 1) {
+		struct home *home = &homes[__builtin_ctz(left)];
+
+		for (c = 1; c < PCM_NCLASSES; c++) {
+			flush_full(home, c, (unsigned)-1);
+			delete_empty(&home->depot[c], 0);
+		}
 	}
 }
 
 size_t
 pcm_depot_nobjs(unsigned class)
 {
-	size_t n;
+	unsigned left;
+	size_t n = 0;
 
-	pcm_lock(&depots[class].lock);
-	n = depots[class].nobjs;
-	pcm_unlock(&depots[class].lock);
+	for (left = homes_used(); left != 0; left &= left - 1) {
+		struct depot *depot = &homes[__builtin_ctz(left)].depot[class];
+
+		pcm_lock(&depot->lock);
+		n += depot->nobjs;
+		pcm_unlock(&depot->lock);
+	}
 	return n;
+}
+
+/* ---- fork ---- */
+
+static void
+each_lock(void (*f)(struct pcm_lock *lock))
+{
+	unsigned c, left;
+
+	for (left = homes_used(); left != 0; left &= left - 1)
+		for (c = 1; c < PCM_NCLASSES; c++)
+			f(&homes[__builtin_ctz(left)].depot[c].lock);
 }
 
 void
 pcm_depot_fork_lock(void)
 {
-	unsigned c;
-
-	for (c = 1; c < PCM_NCLASSES; c++)
-		pcm_lock_unchecked(&depots[c].lock);
+	pcm_lock_unchecked(&used_lock);
+	each_lock(pcm_lock_unchecked);
 }
 
 void
 pcm_depot_fork_unlock(void)
 {
-	unsigned c;
-
-	for (c = PCM_NCLASSES; c-- > 1;)
-		pcm_unlock_unchecked(&depots[c].lock);
+	each_lock(pcm_unlock_unchecked);
+	pcm_unlock_unchecked(&used_lock);
 }
 
 void
 pcm_depot_fork_child(void)
 {
-	unsigned c;
-
-	for (c = 1; c < PCM_NCLASSES; c++)
-		pcm_lock_reset(&depots[c].lock);
+	each_lock(pcm_lock_reset);
+	pcm_lock_reset(&used_lock);
 }

@@ -172,16 +172,16 @@ fits_well(size_t nbytes, size_t size)
 }
 
 /*
- * A small block that stays, told by its class alone: the span's descriptor would
- * be a cache miss.
+ * A small block's is told by its class alone, unchecked: two cache misses less, for the
+ * span's descriptor, than what every realloc() of an interpreter would pay else.
  */
-static bool
-fits_class(const void *p, size_t nbytes)
+static size_t
+size_of(const void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
 
-	return class != 0 && nbytes != 0 &&
-		fits_well(nbytes, pcm_size_class[class].size);
+	return class != 0 ? pcm_size_class[class].size :
+			    pcm_block_size("realloc", p);
 }
 
 /* Shrinking must not fail: if there is no smaller block, stay. */
@@ -197,8 +197,8 @@ shrink(void *p, size_t nbytes, size_t size, const void *caller)
 
 /*
  * realloc() - p's contents in a block of at least nbytes. realloc(NULL, n) is
- * malloc(n). On failure p is untouched. A p that is no block is noticed unless it
- * lies among small blocks and nbytes fits there.
+ * malloc(n). On failure p is untouched. A p that is no block is noticed here unless it
+ * lies among small blocks; then, if it moves, as free() would.
  */
 PCM_EXPORT void *
 realloc(void *p, size_t nbytes)
@@ -209,9 +209,7 @@ realloc(void *p, size_t nbytes)
 
 	if (p == NULL)
 		return get(nbytes, caller);
-	if (fits_class(p, nbytes))
-		return p;
-	size = pcm_block_size("realloc", p);
+	size = size_of(p);
 	if (nbytes == 0) {
 		put(p, caller);
 		return NULL;

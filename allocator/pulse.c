@@ -59,8 +59,16 @@ atomic_int pcm_pulse_ticks_left;
 /* When the next tick is due. Whoever advances it does the work. */
 static _Atomic uint64_t next_tick;
 
-/* Bytes that have left the CPUs' caches since any came back. */
+/*
+ * Bytes that have left the CPUs' caches since any came back. A home adds its own when
+ * they are so many, COUNT_MIN, lest all CPUs write to one line all the time.
+ */
+#define COUNT_MIN ((size_t)64 << 10)
+
 static atomic_size_t in_a_row;
+static struct {
+	atomic_size_t nbytes;
+} PCM_LINE_ALIGNED not_counted[PCM_NHOMES];
 
 static atomic_int futile;
 static atomic_uint nticks;
@@ -129,18 +137,29 @@ pcm_pulse_freed(size_t idle, size_t lately, size_t used)
 }
 
 void
-pcm_pulse_cached(size_t nbytes, bool left)
+pcm_pulse_left(unsigned home, size_t nbytes)
 {
-	size_t sum = LOAD(in_a_row);
+	size_t sum;
 
-	if (!left) {
-		if (sum != 0)
-			STORE(in_a_row, 0);
+	nbytes += LOAD(not_counted[home].nbytes);
+	if (nbytes < COUNT_MIN) {
+		STORE(not_counted[home].nbytes, nbytes);
 		return;
 	}
-	STORE(in_a_row, sum + nbytes);
+	STORE(not_counted[home].nbytes, 0);
+	sum = LOAD(in_a_row) + nbytes;
+	STORE(in_a_row, sum);
 	if (PCM_UNLIKELY(sum > IDLE_MIN))
 		become_active();
+}
+
+void
+pcm_pulse_came(unsigned home)
+{
+	if (LOAD(not_counted[home].nbytes) != 0)
+		STORE(not_counted[home].nbytes, 0);
+	if (LOAD(in_a_row) != 0)
+		STORE(in_a_row, 0);
 }
 
 static void

@@ -42,12 +42,15 @@ pcm_pulse_active(void)
 void pcm_pulse_freed(size_t idle, size_t lately, size_t used);
 
 /*
- * pcm_pulse_cached() - nbytes have left the CPUs' caches for the depots or the spans
- * (false: have come from there). Much in a row, with nothing asked for in between,
- * is the end of something, and what is left in caches keeps many spans alive: the
- * pulse becomes active. Any context; no lock, no system call.
+ * pcm_pulse_left() - nbytes have left the CPUs' caches for the depots or the spans;
+ * pcm_pulse_came() - some have come from there. Much in a row, with nothing asked for in
+ * between, is the end of something, and what is left in caches keeps many spans alive:
+ * the pulse becomes active. Any context; no lock, no system call.
+ *
+ * home		the caller's, pcm_percpu_home()
  */
-void pcm_pulse_cached(size_t nbytes, bool left);
+void pcm_pulse_left(unsigned home, size_t nbytes);
+void pcm_pulse_came(unsigned home);
 
 /* pcm_pulse_look() - look at the clock: make a tick that is due. No locks held. */
 void pcm_pulse_look(void);

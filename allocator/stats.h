@@ -15,7 +15,7 @@ struct pcm_stats_class {
 	size_t size;
 	size_t nspans;
 	size_t allocated; /* blocks in use by the program */
-	size_t cached;	  /* blocks in slabs, shards and the depot */
+	size_t cached;	  /* blocks in slabs, shards and depots */
 };
 
 struct pcm_stats_all {

@@ -21,7 +21,8 @@
 enum pcm_lock_rank {
 	PCM_RANK_STOP = 1,  /* who may stop CPUs: trim, fork */
 	PCM_RANK_SHARD,	    /* a fallback shard; never two */
-	PCM_RANK_DEPOT,	    /* a class's depot; never two */
+	PCM_RANK_DEPOTS,    /* which homes have depots */
+	PCM_RANK_DEPOT,	    /* a class's depot in a home; never two */
 	PCM_RANK_HOMES,	    /* which homes a class has */
 	PCM_RANK_CENTRAL,   /* spans of a class and a home; two by a try-lock */
 	PCM_RANK_MIXED,	    /* mixed spans of a home */

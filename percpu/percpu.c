@@ -209,6 +209,16 @@ pcm_percpu_nsets(void)
 		pcm_shard_nready();
 }
 
+size_t
+pcm_percpu_home_share(size_t of_all)
+{
+	unsigned n = pcm_percpu_nsets();
+
+	if (n > PCM_NHOMES)
+		n = PCM_NHOMES;
+	return n > 1 ? of_all / n : of_all;
+}
+
 bool
 pcm_percpu_inside(void)
 {

@@ -162,6 +162,9 @@ void **pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack,
 #define PCM_NHOMES 8u
 unsigned pcm_percpu_home(void);
 
+/* Of so many bytes for all, what each home that is in use may have. Any context. */
+size_t pcm_percpu_home_share(size_t of_all);
+
 /* Slabs and shards in use: how many sets of magazines there are. Any context. */
 unsigned pcm_percpu_nsets(void);
 

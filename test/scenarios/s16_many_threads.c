@@ -24,7 +24,7 @@
 
 /*
  * Bounds (docs/DESIGN.md) for the sizes that are used here, and as many again:
- * two magazines of 64 KiB each in a slab, 1 MiB in the depot.
+ * two magazines of 64 KiB each in a slab, 4 MiB in the depots.
  */
 #define SLAB_BYTES_MAX (16 * 2 * 64 * KIB)
 #define DEPOT_BYTES_MAX (8 * MIB)

@@ -14,6 +14,7 @@
 #include "central_lists.h"
 #include "meta.h"
 #include "mixed.h"
+#include "pagemap.h"
 #include "size_class.h"
 #include "sys.h"
 
@@ -23,6 +24,11 @@ static inline struct pcm_central_stats stats_of(unsigned int class)
 
 	pcm_central_stats_get(class, &stats);
 	return stats;
+}
+
+static inline unsigned int home_of(const void *p)
+{
+	return pcm_pagemap_span(p)->home;
 }
 
 /* A class that this process does not use, with at least `nobjs` to a span. */

@@ -42,7 +42,7 @@ static void setup(void)
 static void miss(unsigned int c, unsigned int n)
 {
 	while (n-- > 0)
-		pcm_capacity_miss(c);
+		pcm_capacity_miss(c, 0);
 }
 
 static void ticks(unsigned int n)

@@ -24,12 +24,12 @@ START_TEST(not_crowded)
 	for (i = 1; i < PCM_CENTRAL_CROWDED; i++) {
 		must(pcm_central_fill(c, i % PCM_NHOMES, objs + (i - 1) * n,
 				      n) == n);
-		must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
+		must(home_of(objs[(i - 1) * n]) == 0);
 	}
 	must(pcm_central_fill(c, 1, objs + (i - 1) * n, n) == n);
-	must(pcm_central_home(c, objs[(i - 1) * n]) == 0);
+	must(home_of(objs[(i - 1) * n]) == 0);
 	must(pcm_central_fill(c, 1, objs + i * n, n) == n);
-	must(pcm_central_home(c, objs[i * n]) == 1);
+	must(home_of(objs[i * n]) == 1);
 }
 END_TEST
 
@@ -42,7 +42,7 @@ START_TEST(homes)
 	crowd(c);
 	for (h = 0; h < PCM_NHOMES; h++) {
 		must(pcm_central_fill(c, h, objs + h * n, n) == n);
-		must(pcm_central_home(c, objs[h * n]) == h);
+		must(home_of(objs[h * n]) == h);
 	}
 	must(stats_of(c).nspans == PCM_NHOMES);
 	for (i = 0; i < n - 1; i++)
@@ -135,11 +135,11 @@ START_TEST(no_new_home_in_fork)
 	pcm_central_fork_lock();
 	pcm_lock_fork_begin();
 	must(pcm_central_fill(c, 6, &p, 1) == 1);
-	must(pcm_central_home(c, p) == 0);
+	must(home_of(p) == 0);
 	pcm_lock_fork_end();
 	pcm_central_fork_unlock();
 	must(pcm_central_fill(c, 6, &p, 1) == 1);
-	must(pcm_central_home(c, p) == 6);
+	must(home_of(p) == 6);
 }
 END_TEST
 

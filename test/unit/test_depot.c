@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 
 #include "capacity.h"
-#include "central_kit.h"
+#include "central.h"
 #include "depot.h"
+#include "lock.h"
 #include "magazine.h"
-#include "pagemap.h"
 #include "size_class.h"
 #include "storm.h"
 
@@ -35,23 +35,18 @@ static size_t bound(unsigned int class)
 	return (n > BOUND_MAGAZINES ? n : BOUND_MAGAZINES) * nslots(class);
 }
 
-/* A magazine of the class with n objects from that home's spans. */
-static void **magazine_of(unsigned int home, unsigned int class, unsigned int n)
+/* A magazine of the class with n objects. */
+static void **magazine(unsigned int class, unsigned int n)
 {
 	void **mag = pcm_mag_new(nslots(class));
 	void *obj;
 
 	must(mag != PCM_MAG_NONE);
 	while (n-- > 0) {
-		must(pcm_central_fill(class, home, &obj, 1) == 1);
+		must(pcm_central_fill(class, 0, &obj, 1) == 1);
 		pcm_mag_push(&mag, obj);
 	}
 	return mag;
-}
-
-static void **magazine(unsigned int class, unsigned int n)
-{
-	return magazine_of(0, class, n);
 }
 
 static size_t nout(unsigned int class)
@@ -77,10 +72,15 @@ static void start(void)
 	class = class_of_size(SIZE);
 	for (c = 1; c < PCM_NCLASSES; c++)
 		while (pcm_capacity(c) == 0)
-			pcm_capacity_miss(c);
+			pcm_capacity_miss(c, 0);
 	pcm_depot_drain();
 	nout_before = nout(class);
 	mags_before = pcm_mag_bytes();
+}
+
+static void **others(unsigned int home, bool all)
+{
+	return pcm_depot_get_others(class, home, PCM_MAG_NONE, all);
 }
 
 START_TEST(empty_at_first)
@@ -105,7 +105,7 @@ START_TEST(full_and_back)
 
 	start();
 	mag = magazine(class, nslots(class));
-	pcm_depot_put(class, mag);
+	pcm_depot_put(class, 0, mag);
 	must(pcm_depot_nobjs(class) == nslots(class));
 	got = pcm_depot_get_full(class, 0, PCM_MAG_NONE);
 	must(got == mag);
@@ -125,35 +125,67 @@ START_TEST(partly_filled)
 
 	start();
 	mag = magazine(class, 1);
-	pcm_depot_put(class, mag);
+	pcm_depot_put(class, 0, mag);
 	must(pcm_depot_nobjs(class) == 1);
 	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag);
 	must(pcm_mag_count(mag) == 1);
 }
 END_TEST
 
-/* A home is given what comes from its spans, and others what is left. */
+/*
+ * A home is given what it has put there; from others what is left, unless they take it
+ * again themselves, and even that if need be.
+ */
 START_TEST(homes)
 {
-	void **mag[2], *rest;
+	void **mag[2];
+	unsigned int i;
 
 	start();
-	crowd_used(class);
-	mag[0] = magazine_of(1, class, nslots(class));
-	do /* nothing is left that another home could take over */
-		must(pcm_central_fill(class, 1, &rest, 1) == 1);
-	while (pcm_pagemap_span(rest)->nfree > 0);
-	mag[1] = magazine_of(2, class, nslots(class));
-	pcm_depot_put(class, mag[0]);
-	pcm_depot_put(class, mag[1]);
-	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[0]);
-	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[1]);
-	must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == PCM_MAG_NONE);
-	pcm_depot_put(class, mag[1]);
-	pcm_depot_put(class, mag[0]);
-	must(pcm_depot_get_full(class, 2, PCM_MAG_NONE) == mag[1]);
-	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag[0]);
+	for (i = 0; i < 2; i++)
+		mag[i] = magazine(class, nslots(class));
+	pcm_depot_put(class, 1, mag[0]);
+	must(pcm_depot_get_full(class, 2, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(others(2, false) == mag[0]);
+	for (i = 0; i < 1000; i++) { /* home 1 uses what it puts there */
+		pcm_depot_put(class, 1, mag[0]);
+		pcm_depot_put(class, 2, mag[1]);
+		must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == mag[0]);
+		must(others(1, false) == mag[1]);
+	}
+	pcm_depot_put(class, 1, mag[0]);
+	must(pcm_depot_nobjs(class) == nslots(class));
+	must(others(2, false) == PCM_MAG_NONE);
+	must(others(2, true) == mag[0]);
+	for (i = 0; i < 1000; i++) { /* no more */
+		pcm_depot_put(class, 1, mag[0]);
+		must(others(2, true) == mag[0]);
+	}
+	pcm_depot_put(class, 1, mag[0]);
+	must(others(1, false) == PCM_MAG_NONE); /* its own are not among them */
+	must(others(2, false) == mag[0]);
+	pcm_depot_put(class, 1, mag[0]);
+	must(others(1, true) == mag[0]);
 	must(pcm_depot_nobjs(class) == 0);
+}
+END_TEST
+
+/* Who forks holds the locks of the homes that there are: it gets no other one. */
+START_TEST(no_new_home_in_fork)
+{
+	void **mag;
+
+	start();
+	mag = magazine(class, nslots(class));
+	pcm_depot_fork_lock();
+	pcm_lock_fork_begin();
+	pcm_depot_put(class, 6, mag);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == mag);
+	pcm_lock_fork_end();
+	pcm_depot_fork_unlock();
+	pcm_depot_put(class, 6, mag);
+	must(pcm_depot_get_full(class, 0, PCM_MAG_NONE) == PCM_MAG_NONE);
+	must(pcm_depot_get_full(class, 6, PCM_MAG_NONE) == mag);
 }
 END_TEST
 
@@ -166,11 +198,11 @@ START_TEST(one_for_one)
 	full = magazine(class, nslots(class));
 	empty = magazine(class, 0);
 	mags = pcm_mag_bytes();
-	must(pcm_depot_get_empty(class, full) != PCM_MAG_NONE);
+	must(pcm_depot_get_empty(class, 0, full) != PCM_MAG_NONE);
 	must(pcm_depot_nobjs(class) == nslots(class));
 	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES); /* a new one */
 	must(pcm_depot_get_full(class, 0, empty) == full);
-	must(pcm_depot_get_empty(class, full) == empty); /* the one kept */
+	must(pcm_depot_get_empty(class, 0, full) == empty); /* the one kept */
 	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES);
 }
 END_TEST
@@ -220,8 +252,8 @@ START_TEST(sifted)
 	make_sparse_spans();
 	out = nout(class);
 	mag = sparse_magazine(0);
-	must(pcm_depot_get_empty(class, mag) == mag - nslots(class));
-	pcm_depot_put(class, sparse_magazine(nslots(class)));
+	must(pcm_depot_get_empty(class, 0, mag) == mag - nslots(class));
+	pcm_depot_put(class, 0, sparse_magazine(nslots(class)));
 	must(pcm_depot_nobjs(class) == 0);
 	must(nout(class) == out - 2 * nslots(class));
 }
@@ -232,16 +264,16 @@ START_TEST(empty_ones_from_the_pool)
 	void **mag;
 
 	start();
-	mag = pcm_depot_get_empty(class, PCM_MAG_NONE);
+	mag = pcm_depot_get_empty(class, 0, PCM_MAG_NONE);
 	must(mag != PCM_MAG_NONE && pcm_mag_empty(mag));
 	must(pcm_mag_count(mag) == 0);
-	pcm_depot_put(class, mag);
+	pcm_depot_put(class, 0, mag);
 	must(pcm_depot_nobjs(class) == 0);
-	must(pcm_depot_get_empty(class, PCM_MAG_NONE) == mag);
+	must(pcm_depot_get_empty(class, 0, PCM_MAG_NONE) == mag);
 }
 END_TEST
 
-/* Empty magazines do not pile up in one class. */
+/* Empty magazines do not pile up in one class, and fewer of them stay. */
 START_TEST(few_empty_ones)
 {
 	unsigned int i;
@@ -251,8 +283,10 @@ START_TEST(few_empty_ones)
 	for (i = 0; i < 100; i++)
 		mag[i] = magazine(class, 0);
 	for (i = 0; i < 100; i++)
-		pcm_depot_put(class, mag[i]);
-	must(pcm_mag_bytes() - mags_before <= 8 * PCM_MAG_BYTES);
+		pcm_depot_put(class, 0, mag[i]);
+	must(pcm_mag_bytes() - mags_before <= 32 * PCM_MAG_BYTES);
+	pcm_depot_decay();
+	must(pcm_mag_bytes() - mags_before <= PCM_MAG_BYTES);
 }
 END_TEST
 
@@ -272,9 +306,9 @@ START_TEST(bounded)
 
 		put += nslots(c);
 		if (i % 2)
-			pcm_depot_put(c, mag);
+			pcm_depot_put(c, 0, mag);
 		else
-			pcm_depot_put(c, pcm_depot_get_empty(c, mag));
+			pcm_depot_put(c, 0, pcm_depot_get_empty(c, 0, mag));
 		must(pcm_depot_nobjs(c) <= bound(c));
 		must(pcm_depot_nobjs(c) - before <= put);
 		must(nout(c) - out == pcm_depot_nobjs(c) - before);
@@ -286,7 +320,7 @@ END_TEST
 static void put_magazines(unsigned int n)
 {
 	while (n-- > 0)
-		pcm_depot_put(class, magazine(class, nslots(class)));
+		pcm_depot_put(class, 0, magazine(class, nslots(class)));
 }
 
 /* Unused magazines go, half of them at a time, until none is left. */
@@ -329,7 +363,7 @@ START_TEST(working_set_stays)
 			must(mag[k] != PCM_MAG_NONE);
 		}
 		for (k = 0; k < 8; k++)
-			pcm_depot_put(class, mag[k]);
+			pcm_depot_put(class, 0, mag[k]);
 		pcm_depot_decay();
 		must(pcm_depot_nobjs(class) == 8 * nslots(class));
 	}
@@ -340,8 +374,8 @@ START_TEST(drained)
 {
 	start();
 	put_magazines(5);
-	pcm_depot_put(class, magazine(class, 1));
-	pcm_depot_put(class, magazine(class, 0));
+	pcm_depot_put(class, 0, magazine(class, 1));
+	pcm_depot_put(class, 0, magazine(class, 0));
 	pcm_depot_drain();
 	must(pcm_depot_nobjs(class) == 0);
 	must(nout(class) == nout_before);
@@ -367,9 +401,9 @@ static void storm_work(unsigned int self)
 	for (i = 0; i < n; i++)
 		must(*(volatile unsigned int *)objs[i] == self);
 	if (self % 2)
-		pcm_depot_put(class, full);
+		pcm_depot_put(class, 0, full);
 	else
-		pcm_depot_put(class, pcm_depot_get_empty(class, full));
+		pcm_depot_put(class, 0, pcm_depot_get_empty(class, 0, full));
 }
 
 static void storm_meanwhile(void)
@@ -406,6 +440,7 @@ int main(void)
 	tcase_add_test(tests, full_and_back);
 	tcase_add_test(tests, partly_filled);
 	tcase_add_test(tests, homes);
+	tcase_add_test(tests, no_new_home_in_fork);
 	tcase_add_test(tests, one_for_one);
 	tcase_add_test(tests, sifted);
 	tcase_add_test(tests, empty_ones_from_the_pool);

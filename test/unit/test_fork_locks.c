@@ -133,6 +133,33 @@ static void use_depot(unsigned int class)
 	(void)pcm_depot_nobjs(class);
 }
 
+static void use_depot_of(unsigned int class, unsigned int home)
+{
+	void **mag = pcm_depot_get_full(class, home, PCM_MAG_NONE);
+
+	if (mag != PCM_MAG_NONE)
+		pcm_depot_put(class, home, mag);
+}
+
+static void use_depot_of_home(unsigned int class)
+{
+	use_depot_of(class, HOME);
+}
+
+static void lock_depots(void)
+{
+	use_depot_of_home(1);
+	pcm_depot_fork_lock();
+}
+
+/* A home that has no depots yet. */
+static void new_depots(unsigned int class)
+{
+	static atomic_uint home = HOME;
+
+	use_depot_of(class, HOME + 1 + (++home - HOME) % 2);
+}
+
 static void use_mapping(unsigned int class)
 {
 	struct pcm_mapping_stats stats;
@@ -187,6 +214,10 @@ static const struct layer {
 	{ lock_percpu, pcm_percpu_fork_unlock, reset_percpu, use_shards, 1 },
 	{ pcm_depot_fork_lock, pcm_depot_fork_unlock, pcm_depot_fork_child,
 	  use_depot, PCM_NCLASSES - 1 },
+	{ lock_depots, pcm_depot_fork_unlock, pcm_depot_fork_child,
+	  use_depot_of_home, PCM_NCLASSES - 1 },
+	{ pcm_depot_fork_lock, pcm_depot_fork_unlock, pcm_depot_fork_child,
+	  new_depots, 2 },
 	{ pcm_central_fork_lock, pcm_central_fork_unlock,
 	  pcm_central_fork_child, use_central, PCM_NCLASSES - 1 },
 	{ lock_homes, pcm_central_fork_unlock, pcm_central_fork_child,

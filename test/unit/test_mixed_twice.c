@@ -188,7 +188,9 @@ static void act_flush(void *p)
 
 static void act_sift(void *p)
 {
-	pcm_central_sift(class_of(LEAVING), &p, 1);
+	/* Where little is free nothing is sifted: it is noticed when it is flushed. */
+	if (pcm_central_sift(class_of(LEAVING), &p, 1) == 1)
+		act_flush(p);
 }
 
 static void act_free(void *p)

@@ -8,6 +8,8 @@
 /* allocator/pulse.c: MORE_TICKS, and what is much at once. */
 #define TICKS 6
 #define MUCH ((size_t)64 << 20)
+#define ENOUGH ((size_t)4 << 20) /* not more than that */
+#define COUNTED ((size_t)64 << 10)
 
 static void tick(int n)
 {
@@ -56,15 +58,17 @@ END_TEST
 /* The same for what leaves the CPUs' caches and not yet its spans. */
 START_TEST(cached_while_active)
 {
-	pcm_pulse_cached(MUCH, true);
-	pcm_pulse_cached(1, true);
+	pcm_pulse_left(1, COUNTED - 1);
+	pcm_pulse_left(0, ENOUGH);
+	must(!pcm_pulse_active());
+	pcm_pulse_left(1, 1);
 	must(pcm_pulse_active());
 	tick(TICKS - 1);
-	pcm_pulse_cached(1, true);
+	pcm_pulse_left(0, COUNTED);
 	tick(TICKS - 1);
 	must(pcm_pulse_active());
-	pcm_pulse_cached(1, false);
-	pcm_pulse_cached(1, true);
+	pcm_pulse_came(0);
+	pcm_pulse_left(0, COUNTED);
 	tick(1);
 	must(!pcm_pulse_active());
 }
