@@ -84,14 +84,18 @@ bench-compare: bench-install
 
 # thp:auto as the system is set; root sets it and puts it back. MEASURES=walk,
 # live or peaks: not all of them.
+# As with bench: the results of a part of the tests are none for the documents.
+HUGEPAGES_OUT := $(or $(OUT),$(if $(ONLY),$(B)/bench/suite/hugepages,docs/results))
+
 .PHONY: measure-hugepages
 measure-hugepages: bench-build measure-build
+	@mkdir -p $(HUGEPAGES_OUT)
 	$(SUITE_PYTHON) -B bench/suite/hugepages.py --build $(abspath $(B)) \
-		--out $(or $(OUT),docs/results) --patterns '$(PATTERN_NAMES)' \
+		--out $(HUGEPAGES_OUT) --patterns '$(PATTERN_NAMES)' \
 		$(if $(MEASURES),--measures '$(MEASURES)') \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SCALE),--scale $(SCALE))
-	$(if $(OUT),,$(SUITE_PYTHON) bench/measure/report.py)
+	$(if $(OUT)$(ONLY),,$(SUITE_PYTHON) bench/measure/report.py)
 
 bench/suite/suite_smoke.sh: | bench-build
 TESTS += bench/suite/suite_smoke.sh
