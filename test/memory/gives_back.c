@@ -6,27 +6,16 @@
 #include "hoard.h"
 
 #define FULL (1024 * MIB)
-/* The pagemap of what was, and what a busy machine leaves for later. */
-#define REST (2 * MIB)
-
-/* Resident before anything was allocated: code, libc, stacks. */
-static size_t base;
-
-static bool small(size_t live)
-{
-	return testing_memory("VmRSS") <=
-	       live + live * 15 / 100 + 4 * MIB + REST + base;
-}
 
 /* A busy machine may have given us but half of a second: two are allowed. */
 static void expect(size_t live, bool at_once, const char *when)
 {
 	hoard_light_second(at_once);
-	if (!small(live))
+	if (!hoard_is_small(live))
 		hoard_light_second(at_once);
 	printf("%s: %zu KiB resident, %zu live\n", when,
 	       testing_memory("VmRSS") / KIB, live / KIB);
-	must(small(live));
+	must(hoard_is_small(live));
 }
 
 static void fall(bool at_once)
@@ -44,7 +33,6 @@ static void fall(bool at_once)
 int main(void)
 {
 	testing_start(100);
-	base = testing_memory("VmRSS");
 	fall(true);
 	fall(false);
 	return 0;

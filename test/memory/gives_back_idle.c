@@ -1,12 +1,14 @@
 /*
- * background:true: a process that does nothing at all gives its memory back, also
- * the child of a fork. Before there is anything to give there is no thread.
+ * background:true: a process that does nothing at all gives its memory back, a large one
+ * as gives_back.c does, and so does the child of a fork. Before there is anything to give
+ * there is no thread.
  */
 #include "hoard.h"
 
 #include <unistd.h>
 
 #define FULL (128 * MIB)
+#define LARGE (1024 * MIB)
 #define SMALL (16 * MIB)
 #define SECONDS 4.0
 
@@ -27,6 +29,27 @@ static void rise_and_fall(void)
 	hoard_fill(&hoard, FULL);
 	hoard_shrink(&hoard, 0);
 	wait_until_small();
+}
+
+static void wait_until_as_small_as(size_t live)
+{
+	double end = testing_seconds() + SECONDS;
+
+	while (!hoard_is_small(live) && testing_seconds() < end)
+		usleep(50000);
+	printf("%zu KiB, %zu live\n", testing_memory("VmRSS") / KIB, live / KIB);
+	must(hoard_is_small(live));
+}
+
+static void oldest_first(void)
+{
+	struct hoard hoard = { .state = testing_seed() };
+
+	hoard_fill(&hoard, LARGE);
+	hoard_shrink(&hoard, LARGE / 10);
+	wait_until_as_small_as(hoard.live);
+	hoard_shrink(&hoard, 0);
+	wait_until_as_small_as(0);
 }
 
 /* A mapping of its own: its memory is kept for a second, for the next one. */
@@ -72,6 +95,7 @@ int main(void)
 	rise_and_fall();
 	must(testing_nthreads() == 2);
 	rise_and_fall();
+	oldest_first();
 	one_mapping();
 	by_realloc();
 	pid = fork();

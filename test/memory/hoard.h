@@ -26,6 +26,9 @@ void hoard_fill(struct hoard *hoard, size_t live);
 /* Frees the oldest down to `live` bytes. */
 void hoard_shrink(struct hoard *hoard, size_t live);
 
+/* Resident memory, code and stacks included, is at most 1.15 x live + 4 MiB. */
+bool hoard_is_small(size_t live);
+
 /*
  * A second of light activity: 6,400 mallocs and frees of small blocks, in bursts
  * every 10 ms; each is freed at once, or some later.
