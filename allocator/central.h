@@ -56,7 +56,7 @@ void pcm_central_flush(unsigned class, void **objs, unsigned n);
  * pcm_central_sift() - n blocks of `class` are about to be cached for longer. If its
  * spans have much free, the blocks of those that have more than the mean are flushed:
  * handed out again they would keep a span alive that could become empty.
- * *
+ *
  * Returns how many are left, the first ones of objs in the order they had. Aborts as
  * pcm_central_flush() does.
  */
