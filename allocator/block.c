@@ -22,6 +22,8 @@ alloc(size_t nbytes, size_t align, bool *zeroed)
 
 	if (class == 0)
 		return pcm_large_alloc(nbytes, align, zeroed);
+	if (PCM_UNLIKELY(pcm_size_class_nfiner(class) != 0))
+		pcm_size_class_asked(class, nbytes);
 	return align <= PCM_MIXED_UNIT ? pcm_cache_alloc(class, zeroed) :
 					 pcm_cache_alloc_aligned(class, align);
 }

@@ -86,8 +86,11 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 	return taken;
 }
 
-/* A heap that has got so large has all sizes. */
-#define ALL_SIZES_AT ((size_t)192 << 10)
+/*
+ * A heap that has got so large has all sizes: what rounding up costs grows with it, and
+ * what sizes cost does not.
+ */
+#define ALL_SIZES_AT ((size_t)8 << 20)
 
 static struct pcm_span *
 new_span(unsigned class)

@@ -181,8 +181,7 @@ pcm_central_take_mixed(unsigned class, unsigned home, void **objs, unsigned n)
 {
 	unsigned taken;
 
-	if (!pcm_mixed_suits(class) ||
-	    !atomic_load_explicit(&pcm_size_class_all, memory_order_acquire))
+	if (!pcm_mixed_suits(class))
 		return 0;
 	if (PCM_MIX_ALWAYS || pcm_page_heap_tight(pcm_size_class[class].npages,
 						  HEAP_MIN >> PCM_PAGE_SHIFT))

@@ -72,23 +72,10 @@ unlink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 	mixed->list = 0;
 }
 
-/* The largest class of at most so many units; 0: none. */
-static unsigned
-class_within(unsigned nunits)
-{
-	size_t nbytes = (size_t)nunits * UNIT;
-	unsigned class;
-
-	if (nbytes == 0)
-		return 0;
-	class = pcm_size_class_of(nbytes);
-	return pcm_size_class[class].size > nbytes ? class - 1 : class;
-}
-
 void
 pcm_mixed_relink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 {
-	unsigned list = class_within(mixed->longest);
+	unsigned list = pcm_size_class_within((size_t)mixed->longest * UNIT);
 
 	if (list == mixed->list)
 		return;
@@ -311,7 +298,8 @@ pcm_mixed_class(const void *p)
 	struct pcm_mixed *mixed = mixed_at(p, &span);
 
 	return mixed == NULL ? 0 :
-			       class_within(pcm_holes_length(span, mixed, p));
+			       pcm_size_class_within((size_t)UNIT *
+					     pcm_holes_length(span, mixed, p));
 }
 
 enum pcm_span_fault

@@ -56,7 +56,10 @@
 
 atomic_int pcm_pulse_ticks_left;
 
-/* When the next tick is due. Whoever advances it does the work. */
+/*
+ * When the next tick is due. Whoever advances it does the work; whoever finds 0 only
+ * winds it up: a process that has just started has nothing idle.
+ */
 static _Atomic uint64_t next_tick;
 
 /*
@@ -244,6 +247,7 @@ pcm_pulse_look(void)
 	if (now >= due &&
 	    atomic_compare_exchange_strong_explicit(
 		    &next_tick, &due, now + PCM_TICK_MS, memory_order_relaxed,
-		    memory_order_relaxed))
+		    memory_order_relaxed) &&
+	    due != 0)
 		pcm_pulse_tick();
 }

@@ -81,43 +81,101 @@ slots(uint32_t size, size_t magazine_bytes)
 
 atomic_bool pcm_size_class_all;
 
-/* Those of a small heap. Above 1 KiB, where a class has no magazine at first, all. */
-#define FEW_TO 1024u
+/* Those that are used at first: two a doubling above this. */
+#define FEW_FROM 64u
 
 static bool
 is_one_of_few(uint32_t size)
 {
-	return size <= 64 || size == 96 || size == 192 || size > FEW_TO ||
-		(size & (size - 1)) == 0;
+	uint32_t below;
+
+	if (size <= FEW_FROM)
+		return true;
+	below = 1u << (31 - __builtin_clz(size - 1)); /* a power of two */
+	return size % (below / 2) == 0;
+}
+
+/* The class serves what is larger than `above`, up to its own size. */
+static void
+fill_table(uint8_t *table, unsigned shift, size_t most, uint32_t above,
+	   unsigned class)
+{
+	size_t i, last = sizes[class] < most ? sizes[class] : most;
+
+	for (i = (above >> shift) + (above > 0); i <= last >> shift; i++)
+		__atomic_store_n(&table[i], (uint8_t)class, __ATOMIC_RELAXED);
 }
 
 static void
-fill_table(uint8_t *table, size_t nentries, unsigned shift, bool all)
+serve(uint32_t above, unsigned class)
 {
-	uint8_t class = 1;
-	size_t i;
-
-	for (i = 0; i < nentries; i++) {
-		while (sizes[class] < i << shift ||
-		       !(all || is_one_of_few(sizes[class])))
-			class++;
-		__atomic_store_n(&table[i], class, __ATOMIC_RELAXED);
-	}
+	fill_table(pcm_size_class_fine, PCM_FINE_SHIFT, PCM_FINE_MAX, above,
+		   class);
+	fill_table(pcm_size_class_coarse, PCM_COARSE_SHIFT, PCM_SMALL_MAX,
+		   above, class);
 }
 
 static void
-fill_fine(bool all)
+set_nfiner(unsigned class, unsigned n)
 {
-	fill_table(pcm_size_class_fine, PCM_ARRAY_LEN(pcm_size_class_fine),
-		   PCM_FINE_SHIFT, all);
+	__atomic_store_n(&pcm_size_class[class].nfiner, (uint8_t)n,
+			 __ATOMIC_RELAXED);
 }
 
-_Static_assert(FEW_TO <= PCM_FINE_MAX, "the other table has all");
+static void
+use_few(void)
+{
+	unsigned c, before = 0;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		if (is_one_of_few(sizes[c])) {
+			serve(sizes[before], c);
+			set_nfiner(c, c - before - 1);
+			before = c;
+		}
+}
+
+static void
+refine(unsigned class)
+{
+	unsigned c;
+
+	for (c = class - pcm_size_class_nfiner(class); c < class; c++)
+		serve(sizes[c - 1], c);
+	set_nfiner(class, 0);
+}
+
+/* So many in a row of one finer class: the program has a size that it prefers. */
+#define IN_A_ROW 16u
+
+/* Races lose counts, no more. */
+static struct {
+	uint8_t class, n;
+} asked[PCM_NCLASSES];
+
+void
+pcm_size_class_asked(unsigned class, size_t nbytes)
+{
+	unsigned n = 0, finest = class;
+
+	while (sizes[finest - 1] >= nbytes)
+		finest--;
+	if (__atomic_load_n(&asked[class].class, __ATOMIC_RELAXED) == finest)
+		n = __atomic_load_n(&asked[class].n, __ATOMIC_RELAXED);
+	if (n + 1 >= IN_A_ROW && finest != class)
+		refine(class);
+	__atomic_store_n(&asked[class].class, (uint8_t)finest, __ATOMIC_RELAXED);
+	__atomic_store_n(&asked[class].n, (uint8_t)(n < IN_A_ROW ? n + 1 : n),
+			 __ATOMIC_RELAXED);
+}
 
 void
 pcm_size_class_use_all(void)
 {
-	fill_fine(true);
+	unsigned c;
+
+	for (c = 1; c < PCM_NCLASSES; c++)
+		refine(c);
 	atomic_store_explicit(&pcm_size_class_all, true, memory_order_release);
 }
 
@@ -137,9 +195,17 @@ pcm_size_class_init(size_t magazine_bytes)
 		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
 					     1) / sc->size);
 	}
-	fill_fine(false);
-	fill_table(pcm_size_class_coarse, PCM_ARRAY_LEN(pcm_size_class_coarse),
-		   PCM_COARSE_SHIFT, true);
+	use_few();
+}
+
+unsigned
+pcm_size_class_within(size_t n)
+{
+	unsigned c = pcm_size_class_of(n);
+
+	while (sizes[c] > n)
+		c--;
+	return c;
 }
 
 /*
@@ -155,7 +221,7 @@ pcm_size_class_of_aligned(size_t n, size_t align)
 		return 0;
 	for (c = pcm_size_class_of(n < align ? align : n); c < PCM_NCLASSES;
 	     c++)
-		if (sizes[c] % align == 0)
+		if (sizes[c] % align == 0 && pcm_size_class_of(sizes[c]) == c)
 			return c;
 	return 0;
 }

@@ -2,8 +2,13 @@
  * size_class.h - from a size to its class, and what a class is.
  *
  * 97 classes: 8, multiples of 16 to 128, then eight a doubling, to 256 KiB. Above 128
- * bytes at most a ninth of a block is not asked for, once all classes are used. Class 0 is
+ * bytes at most a ninth of a block is not asked for, where all classes are used. Class 0 is
  * "not a small object".
+ *
+ * Each class that is used costs: spans of which half is free, magazines. In a small heap
+ * that is more than rounding up does. So few are used at first, two a doubling, and each of
+ * them serves the sizes of the finer ones right below it, until the heap is large, or
+ * only one of these is asked for.
  */
 #ifndef PCM_SIZE_CLASS_H
 #define PCM_SIZE_CLASS_H
@@ -18,8 +23,8 @@
 #define PCM_SMALL_MAX ((size_t)262144)
 
 /*
- * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. The fine one
- * changes once, to smaller classes, while other threads read it: a byte is read as a
+ * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. They
+ * change, to smaller classes, while other threads read them: a byte is read as a
  * whole, and either class will do, even one after the other. (An atomic read would
  * cost malloc an instruction.)
  */
@@ -33,6 +38,7 @@ struct pcm_size_class {
 	uint16_t npages;     /* logical pages of a span */
 	uint16_t nobjs;	     /* blocks in a span */
 	uint8_t nslots;	     /* of a magazine, at most; 0: the class has none */
+	uint8_t nfiner;	     /* classes right below, whose sizes it serves; relaxed */
 };
 
 extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];
@@ -40,16 +46,28 @@ extern PCM_HIDDEN uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) +
 extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 
 /*
- * Fills the tables; before that every lookup gives class 0. Until
- * pcm_size_class_use_all() they know few classes up to 1 KiB: each that is used costs
- * a page and a magazine, more than rounding up does in a small heap.
+ * Fills the tables, with few classes; before that every lookup gives class 0.
  *
  * magazine_bytes	what a magazine may hold at most; if that is less than what
  *			it would be anyway, larger classes get none
  */
 void pcm_size_class_init(size_t magazine_bytes);
 
-/* From now on all classes are used. Any thread, after pcm_size_class_init(). */
+/* Finer classes that are not used because this one serves their sizes. Relaxed. */
+static inline unsigned
+pcm_size_class_nfiner(unsigned class)
+{
+	return __atomic_load_n(&pcm_size_class[class].nfiner, __ATOMIC_RELAXED);
+}
+
+/*
+ * pcm_size_class_asked() - nbytes were asked for, of a class that serves finer ones'
+ * sizes, too. What comes by the slow path is told: a sample. If all of it is of one of
+ * the finer classes, these serve their sizes themselves from now on.
+ *
+ * pcm_size_class_use_all() - all classes do. Any thread, after pcm_size_class_init().
+ */
+void pcm_size_class_asked(unsigned class, size_t nbytes);
 void pcm_size_class_use_all(void);
 
 /* Release in use_all(); who reads it with acquire finds the new tables. */
@@ -63,6 +81,9 @@ pcm_size_class_of(size_t n)
 		return pcm_size_class_fine[(n + 7) >> PCM_FINE_SHIFT];
 	return pcm_size_class_coarse[(n + 127) >> PCM_COARSE_SHIFT];
 }
+
+/* The largest class, used or not, of at most n <= PCM_SMALL_MAX bytes; 0: none. */
+unsigned pcm_size_class_within(size_t n);
 
 /*
  * pcm_size_class_of_aligned() - smallest used class of n bytes whose every block is

@@ -174,21 +174,28 @@ pcm_percpu_push(unsigned stack, void *obj)
 	return pcm_percpu_push_slow(stack, obj);
 }
 
+/* One section, as the fast path's: it finds out itself whether it may. */
+static bool
+exchange(enum pcm_slab_word which, unsigned stack, void **top, void **old)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	return area != NULL &&
+		pcm_rseq_exchange(area, &pcm_slab_dummy.word[which][stack],
+				  pcm_slab_distance_slow, top, old);
+}
+
 void **
 pcm_percpu_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 {
-	const void *word = &pcm_slab_dummy.word[which][stack];
 	void *old;
 	int i;
 
-	for (i = 0; i < TRIES && on_cpu(); i++) {
-		struct pcm_rseq_area *area = pcm_rseq_armed;
-
-		if (area != NULL &&
-		    pcm_rseq_exchange(area, word, pcm_slab_distance_slow, top,
-				      &old))
+	if (PCM_LIKELY(exchange(which, stack, top, &old)))
+		return old;
+	for (i = 0; i < TRIES && on_cpu(); i++)
+		if (exchange(which, stack, top, &old))
 			return old;
-	}
 	return pcm_shard_exchange(which, stack, top);
 }
 

@@ -236,7 +236,7 @@ START_TEST(an_address_outside_the_address_space)
 }
 END_TEST
 
-static const size_t small_size[] = { 16,    24,	   64,	  100,	 1000,
+static const size_t small_size[] = { 16,    24,	   64,	  120,	 1000,
 				     4096,  10000, 34000, 65536, 100000,
 				     200000, 262144 };
 

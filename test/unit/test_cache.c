@@ -66,6 +66,7 @@ static void setup(void)
 	storm_pin();
 	must(pcm_slow_enter());
 	pcm_slow_leave();
+	pcm_size_class_use_all();
 	class = unused_class(14000);
 }
 

@@ -12,8 +12,8 @@
 #define WASTE_DIVISOR 8
 #define TAIL_DIVISOR 16
 #define SPAN_PAGES_MAX 64
-#define FEW_TO 1024
-#define NFEW 11 /* 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024 */
+#define NFEW 29 /* 8, 16, 32, 48, 64, 96, 128, 192, 256 ... 196608, 262144 */
+#define IN_A_ROW 16
 
 static void setup(void)
 {
@@ -42,26 +42,81 @@ START_TEST(powers_of_two)
 }
 END_TEST
 
-/* At first few sizes are used, of which each serves, and at most doubles it. */
+/* At first few sizes are used; none is more than half as large again as the size below. */
 START_TEST(few_sizes)
 {
 	unsigned int c, used = 0, last = 0, least = 1;
 	size_t n;
 
-	pcm_size_class_init(SIZE_MAX);
 	must(!pcm_size_class_all);
 	for (n = 1; n <= PCM_SMALL_MAX; n++) {
 		while (pcm_size_class[least].size < n)
 			least++;
 		c = pcm_size_class_of(n);
-		must(c >= least && pcm_size_class[c].size >= n);
-		must(pcm_size_class[c].size < 2 * n || n <= 8);
-		must(n <= FEW_TO || c == least);
+		must(c >= least && c - least <= pcm_size_class_nfiner(c));
+		must(pcm_size_class[c].size <= n + n / 2 || n <= 32);
 		must(c >= last);
-		used += n <= FEW_TO && c != last;
+		used += c != last;
 		last = c;
 	}
 	must(used == NFEW);
+}
+END_TEST
+
+static void ask(size_t n, int times)
+{
+	while (times-- > 0)
+		pcm_size_class_asked(pcm_size_class_of(n), n);
+}
+
+/* Who asks for one size gets a class for it, and its neighbours theirs; nobody else. */
+START_TEST(one_size)
+{
+	unsigned int c = pcm_size_class_of(4360), other = pcm_size_class_of(6200);
+
+	must(pcm_size_class[c].size == 6144);
+	ask(4360, IN_A_ROW - 1);
+	must(pcm_size_class_of(4360) == c);
+	ask(4360, 1);
+	must(pcm_size_class[pcm_size_class_of(4360)].size == 4608);
+	must(pcm_size_class[pcm_size_class_of(4609)].size == 5120);
+	must(pcm_size_class_of(6144) == c);
+	must(pcm_size_class[pcm_size_class_of(4096)].size == 4096);
+	must(pcm_size_class_nfiner(c) == 0);
+	must(pcm_size_class_of(6200) == other && pcm_size_class_nfiner(other) > 0);
+	must(!pcm_size_class_all);
+}
+END_TEST
+
+/* Sizes of several finer classes, or of the class itself, change nothing. */
+START_TEST(many_sizes)
+{
+	unsigned int c = pcm_size_class_of(4360);
+	int i;
+
+	for (i = 0; i < 10 * IN_A_ROW; i++) {
+		ask(4360, IN_A_ROW - 1);
+		ask(5000, 1);
+	}
+	ask(6144, 10 * IN_A_ROW);
+	must(pcm_size_class_of(4360) == c);
+}
+END_TEST
+
+START_TEST(within)
+{
+	unsigned int c = 0, all;
+	size_t n;
+
+	for (all = 0; all < 2; all++) {
+		for (n = 0, c = 0; n <= PCM_SMALL_MAX; n++) {
+			if (c + 1 < PCM_NCLASSES &&
+			    pcm_size_class[c + 1].size == n)
+				c++;
+			must(pcm_size_class_within(n) == c);
+		}
+		pcm_size_class_use_all();
+	}
 }
 END_TEST
 
@@ -237,6 +292,9 @@ int main(void)
 	tcase_add_test(tests, sizes_ascend);
 	tcase_add_test(tests, powers_of_two);
 	tcase_add_test(tests, few_sizes);
+	tcase_add_test(tests, one_size);
+	tcase_add_test(tests, many_sizes);
+	tcase_add_test(tests, within);
 	tcase_add_test(tests, every_size);
 	tcase_add_test(tests, before_init);
 	tcase_add_test(tests, spans);
