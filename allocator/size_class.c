@@ -157,7 +157,10 @@ void
 pcm_size_class_asked(unsigned class, size_t nbytes)
 {
 	unsigned n = 0, finest = class;
+	unsigned least = class - pcm_size_class_nfiner(class);
 
+	if (nbytes <= sizes[least - 1])
+		return; /* a larger one than it needs, for its alignment */
 	while (sizes[finest - 1] >= nbytes)
 		finest--;
 	if (__atomic_load_n(&asked[class].class, __ATOMIC_RELAXED) == finest)
