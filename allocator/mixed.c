@@ -72,10 +72,17 @@ unlink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 	mixed->list = 0;
 }
 
+/* The largest class of at most so many units; 0: none. */
+static unsigned
+class_within(unsigned nunits)
+{
+	return pcm_size_class_within((size_t)nunits * UNIT);
+}
+
 void
 pcm_mixed_relink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 {
-	unsigned list = pcm_size_class_within((size_t)mixed->longest * UNIT);
+	unsigned list = class_within(mixed->longest);
 
 	if (list == mixed->list)
 		return;
@@ -298,8 +305,7 @@ pcm_mixed_class(const void *p)
 	struct pcm_mixed *mixed = mixed_at(p, &span);
 
 	return mixed == NULL ? 0 :
-			       pcm_size_class_within((size_t)UNIT *
-					     pcm_holes_length(span, mixed, p));
+			       class_within(pcm_holes_length(span, mixed, p));
 }
 
 enum pcm_span_fault

@@ -148,7 +148,7 @@ refine(unsigned class)
 /* So many in a row of one finer class: the program has a size that it prefers. */
 #define IN_A_ROW 16u
 
-/* Races lose counts, no more. */
+/* Races lose counts, no more; n of the class itself, which refines nothing, may wrap. */
 static struct {
 	uint8_t class, n;
 } asked[PCM_NCLASSES];
@@ -156,20 +156,16 @@ static struct {
 void
 pcm_size_class_asked(unsigned class, size_t nbytes)
 {
-	unsigned n = 0, finest = class;
-	unsigned least = class - pcm_size_class_nfiner(class);
+	unsigned n = 1, finest = pcm_size_class_within(nbytes - 1) + 1;
 
-	if (nbytes <= sizes[least - 1])
+	if (finest < class - pcm_size_class_nfiner(class))
 		return; /* a larger one than it needs, for its alignment */
-	while (sizes[finest - 1] >= nbytes)
-		finest--;
 	if (__atomic_load_n(&asked[class].class, __ATOMIC_RELAXED) == finest)
-		n = __atomic_load_n(&asked[class].n, __ATOMIC_RELAXED);
-	if (n + 1 >= IN_A_ROW && finest != class)
+		n += __atomic_load_n(&asked[class].n, __ATOMIC_RELAXED);
+	if (n >= IN_A_ROW && finest != class)
 		refine(class);
 	__atomic_store_n(&asked[class].class, (uint8_t)finest, __ATOMIC_RELAXED);
-	__atomic_store_n(&asked[class].n, (uint8_t)(n < IN_A_ROW ? n + 1 : n),
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&asked[class].n, (uint8_t)n, __ATOMIC_RELAXED);
 }
 
 void

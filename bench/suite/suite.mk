@@ -85,13 +85,11 @@ bench-compare: bench-install
 # thp:auto as the system is set; root sets it and puts it back. MEASURES=walk,
 # live or peaks: not all of them.
 # As with bench: the results of a part of the tests are none for the documents.
-HUGEPAGES_OUT := $(or $(OUT),$(if $(ONLY),$(B)/bench/suite/hugepages,docs/results))
-
 .PHONY: measure-hugepages
 measure-hugepages: bench-build measure-build
-	@mkdir -p $(HUGEPAGES_OUT)
+	@mkdir -p $(SUITE_OUT)
 	$(SUITE_PYTHON) -B bench/suite/hugepages.py --build $(abspath $(B)) \
-		--out $(HUGEPAGES_OUT) --patterns '$(PATTERN_NAMES)' \
+		--out $(SUITE_OUT) --patterns '$(PATTERN_NAMES)' \
 		$(if $(MEASURES),--measures '$(MEASURES)') \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SCALE),--scale $(SCALE))

@@ -12,14 +12,15 @@
 #define SMALL (16 * MIB)
 #define SECONDS 4.0
 
-static void wait_until_small(void)
+static void wait_until(size_t most)
 {
 	double end = testing_seconds() + SECONDS;
 
-	while (testing_memory("VmRSS") > SMALL && testing_seconds() < end)
+	while (testing_memory("VmRSS") > most && testing_seconds() < end)
 		usleep(50000);
-	printf("%zu KiB\n", testing_memory("VmRSS") / KIB);
-	must(testing_memory("VmRSS") <= SMALL);
+	printf("%zu KiB, at most %zu\n", testing_memory("VmRSS") / KIB,
+	       most / KIB);
+	must(testing_memory("VmRSS") <= most);
 }
 
 static void rise_and_fall(void)
@@ -28,17 +29,7 @@ static void rise_and_fall(void)
 
 	hoard_fill(&hoard, FULL);
 	hoard_shrink(&hoard, 0);
-	wait_until_small();
-}
-
-static void wait_until_as_small_as(size_t live)
-{
-	double end = testing_seconds() + SECONDS;
-
-	while (!hoard_is_small(live) && testing_seconds() < end)
-		usleep(50000);
-	printf("%zu KiB, %zu live\n", testing_memory("VmRSS") / KIB, live / KIB);
-	must(hoard_is_small(live));
+	wait_until(SMALL);
 }
 
 static void oldest_first(void)
@@ -47,9 +38,9 @@ static void oldest_first(void)
 
 	hoard_fill(&hoard, LARGE);
 	hoard_shrink(&hoard, LARGE / 10);
-	wait_until_as_small_as(hoard.live);
+	wait_until(hoard_most(hoard.live));
 	hoard_shrink(&hoard, 0);
-	wait_until_as_small_as(0);
+	wait_until(hoard_most(0));
 }
 
 /* A mapping of its own: its memory is kept for a second, for the next one. */
@@ -60,7 +51,7 @@ static void one_mapping(void)
 	must(p);
 	memset(p, 1, FULL / 2);
 	free(opaque(p));
-	wait_until_small();
+	wait_until(SMALL);
 }
 
 /* What realloc cuts off, and what it frees. */
@@ -74,7 +65,7 @@ static void by_realloc(void)
 	memset(p, 1, FULL / 2);
 	p = realloc(p, 2 * MIB);
 	must(p);
-	wait_until_small();
+	wait_until(SMALL);
 	free(opaque(p));
 	for (size_t i = 0; i < n; i++) {
 		blocks[i] = malloc(FULL / n);
@@ -83,7 +74,7 @@ static void by_realloc(void)
 	}
 	for (size_t i = 0; i < n; i++)
 		must(!realloc(blocks[i], opaque_size(0)));
-	wait_until_small();
+	wait_until(SMALL);
 }
 
 int main(void)

@@ -53,9 +53,9 @@ void hoard_shrink(struct hoard *hoard, size_t live)
 		hoard->newest = NULL;
 }
 
-bool hoard_is_small(size_t live)
+size_t hoard_most(size_t live)
 {
-	return testing_memory("VmRSS") <= live + live * 15 / 100 + 4 * MIB;
+	return live + live * 15 / 100 + 4 * MIB;
 }
 
 void hoard_light_second(bool at_once)

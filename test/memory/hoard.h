@@ -26,8 +26,8 @@ void hoard_fill(struct hoard *hoard, size_t live);
 /* Frees the oldest down to `live` bytes. */
 void hoard_shrink(struct hoard *hoard, size_t live);
 
-/* Resident memory, code and stacks included, is at most 1.15 x live + 4 MiB. */
-bool hoard_is_small(size_t live);
+/* What may be resident, code and stacks included: 1.15 x live + 4 MiB. */
+size_t hoard_most(size_t live);
 
 /*
  * A second of light activity: 6,400 mallocs and frees of small blocks, in bursts
