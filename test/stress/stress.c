@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,6 +77,8 @@ void stress_fail(const char *fmt, ...)
 	char fault[320];
 	va_list ap;
 
+	/* Who is cancelled in here would leave all others waiting for its report. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (atomic_flag_test_and_set(&failed))
 		for (;;)
 			pause();
