@@ -51,17 +51,23 @@ pcm_block_free_fast(void *p)
 /*
  * pcm_block_alloc_next(), pcm_block_free_next() - what is tried next when the
  * above have failed: the fast path of threads that will never have rseq, and that
- * of all the others while the first one is cut off (pulse.h).
+ * of all the others while the first one is cut off (pulse.h); then the CPU's spare
+ * magazine.
  */
 static inline bool
 pcm_block_alloc_next(size_t nbytes, void **p)
 {
+	unsigned class;
+
 	if (nbytes > PCM_SMALL_MAX || pcm_slow_due())
 		return false;
+	class = pcm_size_class_of(nbytes);
 	if (pcm_rseq_armed == NULL)
-		return pcm_shard_pop_fast(pcm_size_class_of(nbytes), p);
-	return atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
-		pcm_percpu_pop_slow(pcm_size_class_of(nbytes), p);
+		return pcm_shard_pop_fast(class, p);
+	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
+	    pcm_percpu_pop_slow(class, p))
+		return true;
+	return pcm_percpu_pop_spare(class, p);
 }
 
 static inline bool
@@ -71,14 +77,19 @@ pcm_block_push_next(unsigned class, void *p)
 		return false;
 	if (pcm_rseq_armed == NULL)
 		return pcm_shard_push_fast(class, p);
-	return atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
-		pcm_percpu_push_slow(class, p);
+	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
+	    pcm_percpu_push_slow(class, p))
+		return true;
+	return pcm_percpu_push_spare(class, p);
 }
 
+/* Class 0 has no magazines: pcm_block_release() finds out what it is. */
 static inline bool
 pcm_block_free_next(void *p)
 {
-	return pcm_block_push_next(pcm_pagemap_class(p), p);
+	unsigned class = pcm_pagemap_class(p);
+
+	return class != 0 && pcm_block_push_next(class, p);
 }
 
 /*

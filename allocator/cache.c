@@ -33,22 +33,28 @@ put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
 }
 
 /*
- * An empty magazine filled from the spans; low addresses on top, so that pages are
+ * Blocks that a visit to the spans brings at most, of which a large magazine holds more:
+ * they lie on the stack meanwhile, which may be a signal handler's.
+ */
+#define FILL_MAX PCM_MAG_NSLOTS_SMALL
+
+/*
+ * An empty magazine gets blocks from the spans; low addresses on top, so that pages are
  * touched in order. Deleted if there is no memory.
  */
 static void **
 fill(unsigned class, unsigned home, void **mag, bool aligned)
 {
-	unsigned n, nslots = pcm_capacity(class);
-	void *objs[PCM_MAG_NSLOTS_MAX];
+	unsigned n, nslots = pcm_mag_nslots(mag);
+	void *objs[FILL_MAX];
 
-	n = aligned ? pcm_central_fill_aligned(class, home, objs, nslots) :
-		      pcm_central_fill(class, home, objs, nslots);
+	n = nslots < FILL_MAX ? nslots : FILL_MAX;
+	n = aligned ? pcm_central_fill_aligned(class, home, objs, n) :
+		      pcm_central_fill(class, home, objs, n);
 	if (n == 0) {
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;
 	}
-	mag = pcm_mag_resize(mag, nslots);
 	put_in_order(&mag, objs, n, pcm_size_class[class].size);
 	return mag;
 }
@@ -93,7 +99,8 @@ get_objects(unsigned class, bool aligned)
 	if (spare == PCM_MAG_NONE)
 		spare = pcm_depot_get_empty(class, home, PCM_MAG_NONE);
 	if (spare != PCM_MAG_NONE)
-		full = fill(class, home, spare, aligned);
+		full = fill(class, home,
+			    pcm_mag_resize(spare, pcm_capacity(class)), aligned);
 	if (PCM_LIKELY(full != PCM_MAG_NONE))
 		return full;
 	/* There is no memory: what others would rather keep. */

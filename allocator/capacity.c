@@ -39,7 +39,7 @@
 #define ROOM_MIN ((size_t)1 << 20)
 #define ROOM_DIVISOR 64u
 
-atomic_uchar pcm_capacity_now[PCM_NCLASSES];
+atomic_ushort pcm_capacity_now[PCM_NCLASSES];
 
 /* By home: whoever counts writes to no line that CPUs of other homes write to. */
 static struct {
@@ -69,17 +69,17 @@ bytes(unsigned class, unsigned nslots)
 static void
 change(unsigned class, unsigned from, unsigned to)
 {
-	unsigned char expected = (unsigned char)from;
+	unsigned short expected = (unsigned short)from;
 
 	if (atomic_compare_exchange_strong_explicit(
-		    &pcm_capacity_now[class], &expected, (unsigned char)to,
+		    &pcm_capacity_now[class], &expected, (unsigned short)to,
 		    memory_order_relaxed, memory_order_relaxed))
 		atomic_fetch_add_explicit(&total,
 					  bytes(class, to) - bytes(class, from),
 					  memory_order_relaxed);
 }
 
-/* What it begins with, and is not halved below. */
+/* What it begins with, in a small magazine, and is not halved below. */
 static unsigned
 start(unsigned class)
 {
@@ -88,6 +88,8 @@ start(unsigned class)
 
 	if (n < 1)
 		n = 1;
+	if (n > PCM_MAG_NSLOTS_SMALL)
+		n = PCM_MAG_NSLOTS_SMALL;
 	return n < sc->nslots ? n : sc->nslots;
 }
 

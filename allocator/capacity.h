@@ -18,7 +18,7 @@
 #include "compiler.h"
 #include "size_class.h"
 
-extern PCM_HIDDEN atomic_uchar pcm_capacity_now[PCM_NCLASSES];
+extern PCM_HIDDEN atomic_ushort pcm_capacity_now[PCM_NCLASSES];
 
 /* Slots for the class's next magazine; 0: it has none, or not yet. */
 static inline unsigned

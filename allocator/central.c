@@ -248,23 +248,18 @@ pcm_central_try_take(unsigned class)
 
 /* ---- back ---- */
 
-static _Noreturn void
-report(const void *p, enum pcm_span_fault fault)
+_Noreturn void
+pcm_central_report(const void *p, enum pcm_span_fault fault)
 {
 	pcm_misuse("free", p,
 		   fault == PCM_SPAN_FREE_ALREADY ? PCM_MISUSE_ALREADY_FREE :
 						    PCM_MISUSE_INTERIOR);
 }
 
-/*
- * Takes back the blocks that lie in `span`, the first one's, as neighbours in a
- * magazine mostly do; returns how many. An empty span is put on *empty, to be given
- * back when the lock is not held.
- */
-static unsigned
-put_locked(struct pcm_central *central, struct pcm_span *span,
-	   void *const *objs, unsigned n, struct pcm_span **empty,
-	   enum pcm_span_fault *fault)
+unsigned
+pcm_central_put_locked(struct pcm_central *central, struct pcm_span *span,
+		       void *const *objs, unsigned n, struct pcm_span **empty,
+		       enum pcm_span_fault *fault)
 {
 	unsigned done = pcm_span_put(span, objs, n, fault);
 
@@ -325,8 +320,9 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	while (done < n && fault == PCM_SPAN_OK) {
 		span = span_locked(class, objs[done], &central);
 		if (PCM_LIKELY(span != NULL)) {
-			done += put_locked(central, span, objs + done,
-					   n - done, &empty, &fault);
+			done += pcm_central_put_locked(central, span,
+						       objs + done, n - done,
+						       &empty, &fault);
 			continue;
 		}
 		if (central != NULL)
@@ -338,108 +334,6 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	if (central != NULL)
 		pcm_unlock(&central->lock);
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
-		report(objs[done], fault);
+		pcm_central_report(objs[done], fault);
 	pcm_central_give_back(empty);
-}
-
-/* ---- sifting ---- */
-
-/*
- * Much is free in a class's spans: this many bytes, and this part of all blocks. One
- * home is looked at, and stands for the others.
- */
-#define SIFT_BYTES ((size_t)512 << 10)
-#define SIFT_DIVISOR 4u
-
-static bool
-much_is_free(const struct pcm_central *central, unsigned class)
-{
-	unsigned nhomes = (unsigned)__builtin_popcount(pcm_central_homes(class));
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t nfree = pcm_central_nfree(central, class);
-
-	return nfree * sc->size * nhomes >= SIFT_BYTES &&
-		nfree >= __atomic_load_n(&central->nspans, __ATOMIC_RELAXED) *
-				 sc->nobjs / SIFT_DIVISOR;
-}
-
-static bool
-covers(const struct pcm_span *span, const void *p)
-{
-	return (size_t)((const char *)p - span->start) < span->nbytes;
-}
-
-/* nfree of nall blocks are free in the mean. */
-static bool
-is_sparse(const struct pcm_span *span, size_t nfree, size_t nall)
-{
-	return span->nfree * nall > nfree * span->nobjs;
-}
-
-/* The same of the home of p's span: a guess, without a lock. */
-static bool
-much_is_free_around(unsigned class, const void *p)
-{
-	const struct pcm_span *span = pcm_pagemap_span(p);
-	unsigned home = span == NULL ? 0 : pcm_central_home_of(span);
-
-	/* A mixed span may have a home that the class has not. */
-	if (!(pcm_central_homes(class) >> home & 1))
-		home = 0;
-	return much_is_free(&pcm_centrals[home][class], class);
-}
-
-/* `span` is the first one's. Blocks of other homes are kept. */
-static unsigned
-sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
-	    unsigned n, struct pcm_span **empty, enum pcm_span_fault *fault)
-{
-	unsigned i, kept = 0, class = span->class;
-	size_t nall = central->nspans * pcm_size_class[class].nobjs;
-	size_t nfree = pcm_central_nfree(central, class);
-
-	if (!much_is_free(central, class))
-		return n;
-	for (i = 0; i < n; i++) {
-		if (span == NULL || !covers(span, objs[i]))
-			span = pcm_central_span_of(class, objs[i]);
-		if (PCM_UNLIKELY(span == NULL) && !pcm_mixed_has(objs[i])) {
-			*fault = PCM_SPAN_FREE_ALREADY;
-			return i;
-		}
-		if (span == NULL || !pcm_central_has(central, span) ||
-		    !is_sparse(span, nfree, nall))
-			objs[kept++] = objs[i];
-		else if (put_locked(central, span, objs + i, 1, empty,
-				    fault) == 0)
-			return i; /* the one at fault */
-	}
-	return kept;
-}
-
-unsigned
-pcm_central_sift(unsigned class, void **objs, unsigned n)
-{
-	enum pcm_span_fault fault = PCM_SPAN_OK;
-	struct pcm_span *span, *empty = NULL;
-	struct pcm_central *central;
-	unsigned i, kept;
-
-	if (!much_is_free_around(class, objs[0]))
-		return n;
-	for (i = 0; i < n; i++) {
-		span = pcm_central_lock_span(class, objs[i], &central);
-		if (PCM_LIKELY(span != NULL))
-			break;
-		if (PCM_UNLIKELY(!pcm_mixed_has(objs[i])))
-			report(objs[i], PCM_SPAN_FREE_ALREADY);
-	}
-	if (i == n)
-		return n;
-	kept = sift_locked(central, span, objs, n, &empty, &fault);
-	pcm_unlock(&central->lock);
-	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
-		report(objs[kept], fault);
-	pcm_central_give_back(empty);
-	return kept;
 }

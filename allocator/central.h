@@ -63,6 +63,17 @@ void pcm_central_flush(unsigned class, void **objs, unsigned n);
 unsigned pcm_central_sift(unsigned class, void **objs, unsigned n);
 
 /*
+ * pcm_central_send_strangers() - n blocks of `class` are about to be cached for longer
+ * by a home. If some are of spans that other homes take from, all of these are
+ * flushed: a small block shares its cache line with others of its span, and handed out
+ * here it would go to and fro between the CPUs.
+ *
+ * Returns how many are left, as pcm_central_sift() does.
+ */
+unsigned pcm_central_send_strangers(unsigned class, unsigned home, void **objs,
+				    unsigned n);
+
+/*
  * pcm_central_try_take() - one block, without waiting for a lock and without
  * asking the page heap. NULL: not now. Async-signal-safe.
  */

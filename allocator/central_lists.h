@@ -1,5 +1,5 @@
 /*
- * central_lists.h - what central.c and central_decay.c share: the spans of a class
+ * central_lists.h - what the files of central.h share: the spans of a class
  * and a home, by fullness.
  *
  * A span with 0 < nfree < nobjs, or one just made, is on list
@@ -57,6 +57,20 @@ void pcm_central_enter_locked(struct pcm_central *central,
 /* An empty span is none any more: it goes to the front of the chain *empty. */
 void pcm_central_leave_locked(struct pcm_central *central,
 			      struct pcm_span *span, struct pcm_span **empty);
+
+/*
+ * Takes back the blocks that lie in `span`, the first one's, as neighbours in a
+ * magazine mostly do; returns how many. An empty span is put on *empty, to be given
+ * back when the lock is not held. *fault: of the first one that was not taken, if it
+ * lies in the span.
+ */
+unsigned pcm_central_put_locked(struct pcm_central *central,
+				struct pcm_span *span, void *const *objs,
+				unsigned n, struct pcm_span **empty,
+				enum pcm_span_fault *fault);
+
+/* What free() says of p, which is no block or is free already. No locks. */
+_Noreturn void pcm_central_report(const void *p, enum pcm_span_fault fault);
 
 /* Puts it on the list that its number of free blocks asks for. */
 void pcm_central_relink_locked(struct pcm_span *span);

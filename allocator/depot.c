@@ -32,6 +32,9 @@
 #define MAX_EMPTY 32u
 #define MANY_EMPTY 1u
 
+/* Blocks that go to the spans at a time, lest others wait long for their lock. */
+#define FLUSH_MAX PCM_MAG_NSLOTS_SMALL
+
 /*
  * The magazines of a class that CPUs of one home have put here. Stacks end with NULL, so
  * that a class nobody uses needs no memory touched.
@@ -286,21 +289,39 @@ push_full_locked(struct home *home, unsigned class, void **mag)
 void **
 pcm_depot_flush(unsigned class, void **mag)
 {
-	unsigned n = pcm_mag_count(mag);
+	unsigned n = pcm_mag_count(mag), part;
 	void **objs = mag - n;
 
-	pcm_central_flush(class, objs, n);
+	for (; n > 0; n -= part) {
+		part = n < FLUSH_MAX ? n : FLUSH_MAX;
+		pcm_central_flush(class, objs + n - part, part);
+	}
 	return objs;
 }
 
-/* See pcm_central_sift(). The magazine may be empty, before and afterwards. */
+/*
+ * Whose blocks share a cache line of 64 bytes. Not worth it where a CPU frees what another one
+ * allocates, and seldom takes again what it has put here.
+ */
+static bool
+minds_strangers(const struct depot *depot, unsigned class)
+{
+	return pcm_size_class[class].size < PCM_CACHE_LINE / 2 &&
+		__atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
+}
+
+/* See central.h for what leaves. The magazine may be empty, before and afterwards. */
 static void **
-sift(unsigned class, void **mag)
+sift(unsigned class, unsigned which, void **mag)
 {
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	return n > 0 ? objs + pcm_central_sift(class, objs, n) : mag;
+	if (n > 0)
+		n = pcm_central_sift(class, objs, n);
+	if (n > 0 && minds_strangers(&homes[which].depot[class], class))
+		n = pcm_central_send_strangers(class, which, objs, n);
+	return objs + n;
 }
 
 /* From that home, to which the empty one goes; `reused`: 2 if it is the caller's own. */
@@ -353,13 +374,15 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 void **
 pcm_depot_get_empty(unsigned class, unsigned which, void **full)
 {
-	struct home *home = &homes[usable(which)];
+	struct home *home;
 	void **mag = PCM_MAG_NONE;
 
+	which = usable(which);
+	home = &homes[which];
 	if (full != PCM_MAG_NONE) {
 		pcm_pulse_left(which, pcm_mag_count(full) *
 				       (size_t)pcm_size_class[class].size);
-		full = sift(class, full);
+		full = sift(class, which, full);
 		if (pcm_mag_empty(full))
 			return pcm_mag_resize(full, pcm_capacity(class));
 	}
@@ -379,10 +402,12 @@ pcm_depot_get_empty(unsigned class, unsigned which, void **full)
 void
 pcm_depot_put(unsigned class, unsigned which, void **mag)
 {
-	struct home *home = &homes[usable(which)];
+	struct home *home;
 	bool kept;
 
-	mag = sift(class, mag);
+	which = usable(which);
+	home = &homes[which];
+	mag = sift(class, which, mag);
 	pcm_lock(&home->depot[class].lock);
 	if (!pcm_mag_empty(mag))
 		kept = push_full_locked(home, class, mag);

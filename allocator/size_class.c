@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "magazine.h"
 #include "page.h"
 
 /*
@@ -30,7 +31,6 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 
 /* Bytes in a magazine: bounds what a CPU can hold of a class. */
 #define MAGAZINE_BYTES 65536u
-#define NSLOTS_MAX 125u
 
 /*
  * A span of blocks of up to SPAN_SMALL bytes has this many of them, so that visits to
@@ -67,7 +67,7 @@ span_pages(uint32_t size)
 	return (uint16_t)n;
 }
 
-static uint8_t
+static uint16_t
 slots(uint32_t size, size_t magazine_bytes)
 {
 	size_t most = magazine_bytes < MAGAZINE_BYTES ? magazine_bytes :
@@ -76,7 +76,7 @@ slots(uint32_t size, size_t magazine_bytes)
 
 	if (n < 1)
 		return most == MAGAZINE_BYTES;
-	return (uint8_t)(n > NSLOTS_MAX ? NSLOTS_MAX : n);
+	return (uint16_t)(n > PCM_MAG_NSLOTS_MAX ? PCM_MAG_NSLOTS_MAX : n);
 }
 
 atomic_bool pcm_size_class_all;

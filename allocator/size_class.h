@@ -37,7 +37,7 @@ struct pcm_size_class {
 	uint32_t reciprocal; /* pcm_size_class_index() */
 	uint16_t npages;     /* logical pages of a span */
 	uint16_t nobjs;	     /* blocks in a span */
-	uint8_t nslots;	     /* of a magazine, at most; 0: the class has none */
+	uint16_t nslots;     /* of a magazine, at most; 0: the class has none */
 	uint8_t nfiner;	     /* classes right below, whose sizes it serves; relaxed */
 };
 

@@ -27,10 +27,16 @@
 /* Sections tried before a shard is used instead: debuggers, signal storms. */
 #define TRIES 8
 
-/* What initialises a word of the dummy. */
-#define ALL_NONE { [0 ... PCM_NSTACKS - 1] = PCM_MAG_NONE }
+/* What initialises a pair of words of the dummy. */
+#define NO_MAGAZINES { PCM_MAG_NONE, PCM_MAG_NONE }
 
-const struct pcm_slab pcm_slab_dummy = { .word = { ALL_NONE, ALL_NONE } };
+const struct pcm_slab pcm_slab_dummy = {
+	.word = { [0 ... PCM_NSTACKS - 1] = NO_MAGAZINES },
+};
+
+/* What the sections that work on both words of a pair store by one instruction. */
+_Static_assert(offsetof(struct pcm_slab, word) % 16 == 0 && PCM_NWORDS == 2,
+	       "pairs, aligned to 16 bytes");
 
 pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
 pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
@@ -90,7 +96,7 @@ slab_clear(struct pcm_slab *slab)
 
 	for (w = 0; w < PCM_NWORDS; w++)
 		for (stack = 0; stack < PCM_NSTACKS; stack++)
-			slab->word[w][stack] = PCM_MAG_NONE;
+			slab->word[stack][w] = PCM_MAG_NONE;
 }
 
 static void
@@ -181,7 +187,7 @@ exchange(enum pcm_slab_word which, unsigned stack, void **top, void **old)
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
 	return area != NULL &&
-		pcm_rseq_exchange(area, &pcm_slab_dummy.word[which][stack],
+		pcm_rseq_exchange(area, &pcm_slab_dummy.word[stack][which],
 				  pcm_slab_distance_slow, top, old);
 }
 
@@ -330,9 +336,9 @@ drain_slab(struct pcm_slab *slab, void (*take)(unsigned stack, void **top))
 
 	for (w = 0; w < PCM_NWORDS; w++) {
 		for (stack = 1; stack < PCM_NSTACKS; stack++) {
-			void **top = slab->word[w][stack];
+			void **top = slab->word[stack][w];
 
-			slab->word[w][stack] = PCM_MAG_NONE;
+			slab->word[stack][w] = PCM_MAG_NONE;
 			if (top != PCM_MAG_NONE)
 				take(stack, top);
 		}
@@ -374,14 +380,14 @@ take_idle_out(struct pcm_slab *slab)
 
 	for (w = 0; w < PCM_NWORDS; w++) {
 		for (stack = 1; stack < PCM_NSTACKS; stack++) {
-			void **top = slab->word[w][stack];
+			void **top = slab->word[stack][w];
 
 			if (top != PCM_MAG_NONE &&
-			    top == slab->seen[w][stack]) {
-				slab->word[w][stack] = PCM_MAG_NONE;
+			    top == slab->seen[stack][w]) {
+				slab->word[stack][w] = PCM_MAG_NONE;
 				pcm_outgoing_put(stack, top);
 			}
-			slab->seen[w][stack] = slab->word[w][stack];
+			slab->seen[stack][w] = slab->word[stack][w];
 		}
 	}
 }
@@ -424,7 +430,7 @@ pcm_percpu_stats_get(struct pcm_percpu_stats *stats)
 		for (w = 0; w < PCM_NWORDS; w++) {
 			for (stack = 1; stack < PCM_NSTACKS; stack++)
 				stats->nobjs[stack] +=
-					count_in_passing(&s->word[w][stack]);
+					count_in_passing(&s->word[stack][w]);
 		}
 	}
 	pcm_shard_stats_add(stats);

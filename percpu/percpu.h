@@ -44,8 +44,8 @@ enum pcm_slab_word {
 };
 
 struct pcm_slab {
-	void **word[PCM_NWORDS][PCM_NSTACKS];
-	void **seen[PCM_NWORDS][PCM_NSTACKS]; /* at the last look for idle ones */
+	void **word[PCM_NSTACKS][PCM_NWORDS]; /* pairs, for the sections */
+	void **seen[PCM_NSTACKS][PCM_NWORDS]; /* at the last look for idle ones */
 	struct pcm_slab *next; /* all slabs, newest first; never changes */
 	uint32_t index;
 } PCM_LINE_ALIGNED;
@@ -86,7 +86,7 @@ pcm_percpu_pop_fast(unsigned stack, void **obj)
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
 	return PCM_LIKELY(area != NULL) &&
-		pcm_rseq_pop(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+		pcm_rseq_pop(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
 			     pcm_slab_distance, obj);
 }
 
@@ -96,7 +96,7 @@ pcm_percpu_push_fast(unsigned stack, void *obj)
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
 	return PCM_LIKELY(area != NULL) &&
-		pcm_rseq_push(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+		pcm_rseq_push(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
 			      pcm_slab_distance, obj);
 }
 
@@ -107,7 +107,7 @@ pcm_percpu_pop_slow(unsigned stack, void **obj)
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
 	return area != NULL &&
-		pcm_rseq_pop(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+		pcm_rseq_pop(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
 			     pcm_slab_distance_slow, obj);
 }
 
@@ -117,8 +117,34 @@ pcm_percpu_push_slow(unsigned stack, void *obj)
 	struct pcm_rseq_area *area = pcm_rseq_armed;
 
 	return area != NULL &&
-		pcm_rseq_push(area, &pcm_slab_dummy.word[PCM_LOADED][stack],
+		pcm_rseq_push(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
 			      pcm_slab_distance_slow, obj);
+}
+
+/*
+ * pcm_percpu_pop_spare(), pcm_percpu_push_spare() - the loaded magazine is empty
+ * (full), and the spare one not: they change places, and it serves. One section, no
+ * second try, also while the fast path is cut off. False: take the slow path.
+ * Async-signal-safe.
+ */
+static inline bool
+pcm_percpu_pop_spare(unsigned stack, void **obj)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	return area != NULL &&
+		pcm_rseq_pop_spare(area, pcm_slab_dummy.word[stack],
+				   pcm_slab_distance_slow, obj);
+}
+
+static inline bool
+pcm_percpu_push_spare(unsigned stack, void *obj)
+{
+	struct pcm_rseq_area *area = pcm_rseq_armed;
+
+	return area != NULL &&
+		pcm_rseq_push_spare(area, pcm_slab_dummy.word[stack],
+				    pcm_slab_distance_slow, obj);
 }
 
 /*

@@ -46,7 +46,7 @@ initialise(struct pcm_shard *s)
 
 	for (w = 0; w < PCM_NWORDS; w++)
 		for (stack = 0; stack < PCM_NSTACKS; stack++)
-			s->slab.word[w][stack] = PCM_MAG_NONE;
+			s->slab.word[stack][w] = PCM_MAG_NONE;
 	s->ready = true;
 	atomic_fetch_add_explicit(&nready, 1, memory_order_relaxed);
 }
@@ -99,8 +99,8 @@ pcm_shard_exchange(enum pcm_slab_word which, unsigned stack, void **top)
 
 	if (s == NULL)
 		return top; /* re-entrant: excluded by the contract */
-	old = s->slab.word[which][stack];
-	s->slab.word[which][stack] = top;
+	old = s->slab.word[stack][which];
+	s->slab.word[stack][which] = top;
 	pcm_shard_leave(s, inside);
 	return old;
 }
@@ -133,14 +133,14 @@ drain_one(struct pcm_shard *s, bool idle)
 		return;
 	for (w = 0; s->ready && w < PCM_NWORDS; w++) {
 		for (stack = 1; stack < PCM_NSTACKS; stack++) {
-			void ***word = &s->slab.word[w][stack];
+			void ***word = &s->slab.word[stack][w];
 
 			if (*word != PCM_MAG_NONE &&
-			    (!idle || *word == s->slab.seen[w][stack])) {
+			    (!idle || *word == s->slab.seen[stack][w])) {
 				pcm_outgoing_put(stack, *word);
 				*word = PCM_MAG_NONE;
 			}
-			s->slab.seen[w][stack] = *word;
+			s->slab.seen[stack][w] = *word;
 		}
 	}
 	pcm_unlock(&s->lock);
@@ -183,7 +183,7 @@ pcm_shard_stats_add(struct pcm_percpu_stats *stats)
 		for (w = 0; s->ready && w < PCM_NWORDS; w++)
 			for (stack = 1; stack < PCM_NSTACKS; stack++)
 				stats->nobjs[stack] += pcm_mag_count(
-					s->slab.word[w][stack]);
+					s->slab.word[stack][w]);
 		pcm_unlock(&s->lock);
 	}
 }

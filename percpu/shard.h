@@ -71,7 +71,7 @@ static inline bool
 pcm_shard_pop_and_leave(struct pcm_shard *shard, bool was_inside,
 			unsigned stack, void **obj)
 {
-	void ***word = &shard->slab.word[PCM_LOADED][stack];
+	void ***word = &shard->slab.word[stack][PCM_LOADED];
 	bool done = !pcm_mag_empty(*word);
 
 	if (PCM_LIKELY(done))
@@ -84,7 +84,7 @@ static inline bool
 pcm_shard_push_and_leave(struct pcm_shard *shard, bool was_inside,
 			 unsigned stack, void *obj)
 {
-	void ***word = &shard->slab.word[PCM_LOADED][stack];
+	void ***word = &shard->slab.word[stack][PCM_LOADED];
 	bool done = !pcm_mag_full(*word);
 
 	if (PCM_LIKELY(done))

@@ -1,5 +1,6 @@
 /*
- * rseq_section.h - the three restartable sections: pop, push, exchange.
+ * rseq_section.h - the restartable sections: pop, push, exchange, and pop and push
+ * that take a spare stack.
  *
  * They work on *words*. A word holds the top of a stack of pointers, and there
  * is one copy of it per index (CPU or concurrency id). The copies lie at
@@ -11,16 +12,21 @@
  * (.bss) sends every index there. The dummy's words are at once an empty and a
  * full stack, so that pop and push need no test for it.
  *
- * A stack of pointers lies in an array whose end is PCM_STACK_ALIGN-aligned;
- * the word below its first slot is 0:
+ * A stack of pointers lies between a word that is 0 and one that is
+ * PCM_STACK_GUARD, which no pointer is:
  *
- *	  [ 0 | slot | slot | slot | ... | slot ]
- *	                      ^top              ^ aligned
+ *	  [ 0 | slot | slot | slot | ... | slot | GUARD ]
+ *	                      ^top
  *
  *	empty:  top[-1] == 0			(pop needs no lower bound)
- *	full:	top % PCM_STACK_ALIGN == 0	(push needs no upper bound)
+ *	full:	top[0] == PCM_STACK_GUARD	(push needs no upper bound)
  *
- * What holds for all three, and what the kernel guarantees:
+ * A slot above the top holds what was there before, or 0: nothing that is a guard.
+ *
+ * pop_spare and push_spare work on a pair of words, 16-byte aligned, each the top of
+ * a stack.
+ *
+ * What holds for all, and what the kernel guarantees:
  *  - `area` is the calling thread's struct rseq, or was when the thread was
  *    armed. Everything that depends on the index is loaded after rseq_cs was
  *    set, and nothing derived from it survives an abort.
@@ -29,7 +35,10 @@
  *    handler. So when the commit executes, nobody else has used this index
  *    since rseq_cs was set.
  *  - Exactly one store can be seen by others, and it comes last: the commit.
- *    (Push also writes the slot above the top: it belongs to nobody.)
+ *    (Push also writes the slot above the top: it belongs to nobody.) It is one
+ *    instruction, also where it stores a pair of words: this CPU sees both or none.
+ *    Others may see one of them earlier, and look only when no section can be under
+ *    way, or for statistics.
  *  - A thread that is not registered has cpu_id < 0; its mm_cid reads 0, which
  *    is why cpu_id is tested although it may not be the index.
  *  - A thread may get to [S] unregistered and be registered there by a signal
@@ -53,8 +62,8 @@
 #include "compiler.h"
 #include "rseq_abi.h"
 
-/* Bytes; a stack ends at a multiple of this. Known to the assembly. */
-#define PCM_STACK_ALIGN 1024
+/* The word above a stack's last slot; never an object. Known to the assembly. */
+#define PCM_STACK_GUARD UINTPTR_MAX
 
 /*
  * Where index i's copy lies: bytes from the dummy. Aligned loads and stores of
@@ -86,7 +95,7 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  *	if (area->rseq_cs != &descriptor) return false;
  *	w = word + table[*(uint32_t *)(area + index_field)];
  *	top = *w;
- *	if (top % PCM_STACK_ALIGN == 0) return false;
+ *	if (*top == GUARD) return false;
  *	*top = obj;
  * [C]	*w = top + 1;
  *	return true;
@@ -100,6 +109,32 @@ extern PCM_HIDDEN uintptr_t pcm_rseq_index_field;
  *	w = word + d;
  *	old = *w;
  * [C]	*w = new;
+ *	return true;
+ *
+ * pop_spare(area, words, table, &obj):
+ *	area->rseq_cs = &descriptor;
+ * [S]	if (area->cpu_id < 0) return false;
+ *	if (area->rseq_cs != &descriptor) return false;
+ *	w = words + table[*(uint32_t *)(area + index_field)];
+ *	top = w[0];
+ *	if (top[-1] != 0) return false;
+ *	spare = w[1];
+ *	obj = spare[-1];
+ *	if (obj == 0) return false;
+ * [C]	w[0], w[1] = spare - 1, top;
+ *	return true;
+ *
+ * push_spare(area, words, table, obj):
+ *	area->rseq_cs = &descriptor;
+ * [S]	if (area->cpu_id < 0) return false;
+ *	if (area->rseq_cs != &descriptor) return false;
+ *	w = words + table[*(uint32_t *)(area + index_field)];
+ *	top = w[0];
+ *	if (*top != GUARD) return false;
+ *	spare = w[1];
+ *	if (*spare == GUARD) return false;
+ *	*spare = obj;
+ * [C]	w[0], w[1] = spare + 1, top;
  *	return true;
  *
  * All: aborted = return false. The caller learns why from the thread's state.

@@ -33,4 +33,18 @@ pcm_rseq_exchange(struct pcm_rseq_area *area, const void *word,
 	return false;
 }
 
+PCM_ALWAYS_INLINE bool
+pcm_rseq_pop_spare(struct pcm_rseq_area *area, const void *words,
+		   const pcm_rseq_distance *table, void **obj)
+{
+	return pcm_rseq_pop(area, words, table, obj);
+}
+
+PCM_ALWAYS_INLINE bool
+pcm_rseq_push_spare(struct pcm_rseq_area *area, const void *words,
+		    const pcm_rseq_distance *table, void *obj)
+{
+	return pcm_rseq_push(area, words, table, obj);
+}
+
 #endif

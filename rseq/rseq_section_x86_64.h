@@ -69,7 +69,7 @@
 	".popsection\n\t"
 
 _Static_assert(PCM_RSEQ_SIG == 0x53053053u, "spelt out in PCM_RSEQ_LEAVE");
-_Static_assert(PCM_STACK_ALIGN == 1024, "spelt out as 1023 in pcm_rseq_push");
+_Static_assert(PCM_STACK_GUARD == UINTPTR_MAX, "spelt out as -1");
 
 /*
  * pcm_rseq_pop() - take the top pointer of the current index's stack.
@@ -121,10 +121,10 @@ pcm_rseq_push(struct pcm_rseq_area *area, const void *word,
 			 PCM_RSEQ_ENTER
 			 "addq	%[word], %[w]\n\t"	/* w += word */
 			 "movq	(%[w]), %[top]\n\t"	/* top = *w */
-			 "testl	$1023, %k[top]\n\t" /* aligned: full */
-			 "jz	5f\n\t"
-			 "movq	%[obj], (%[top])\n\t"	/* *top = obj */
-			 "leaq	8(%[top]), %[top]\n\t"	/* flag stays clear */
+			 "cmpq	$-1, (%[top])\n\t" /* the guard: full */
+			 "je	5f\n\t"
+			 "movq	%[obj], (%[top])\n\t" /* *top = obj */
+			 "addq	$8, %[top]\n\t" /* top + 1 > 0: flag clear */
 			 "movq	%[top], (%[w])\n" /* commit */
 			 PCM_RSEQ_LEAVE
 			 : [w] "=&r"(w), [top] "=&r"(top), "=@ccnz"(done)
@@ -162,6 +162,89 @@ pcm_rseq_exchange(struct pcm_rseq_area *area, const void *word,
 			   [field] "r"(pcm_rseq_index_field), [new] "r"(new)
 			 : "memory");
 	*old = o;
+	return done;
+}
+
+/*
+ * Commit a pair of words, 16-byte aligned: a single instruction, so that the kernel
+ * finds both stored or none. Vector instructions leave the flags alone.
+ */
+#define PCM_RSEQ_COMMIT_PAIR(first, second)                               \
+	"movq	" first ", %%xmm0\n\t"                                    \
+	"movq	" second ", %%xmm1\n\t"                                   \
+	"punpcklqdq	%%xmm1, %%xmm0\n\t"                              \
+	"movaps	%%xmm0, (%[w])\n"
+
+/*
+ * pcm_rseq_pop_spare() - the current index's first word is that of an empty stack:
+ * it changes places with the second, whose top pointer is taken.
+ *
+ * Returns true with *obj set, or false with nothing changed: the first is not empty,
+ * or the second is, and otherwise as pop.
+ */
+PCM_ALWAYS_INLINE bool
+pcm_rseq_pop_spare(struct pcm_rseq_area *area, const void *words,
+		   const pcm_rseq_distance *table, void **obj)
+{
+	uintptr_t w, top, spare;
+	void *o;
+	bool done;
+
+	__asm__ volatile(PCM_RSEQ_DESCRIPTOR
+			 PCM_RSEQ_ENTER
+			 "addq	%[words], %[w]\n\t"	/* w += words */
+			 "movq	(%[w]), %[top]\n\t"	/* top = w[0] */
+			 "cmpq	$0, -8(%[top])\n\t"	/* not empty */
+			 "jne	4f\n\t"
+			 "movq	8(%[w]), %[spare]\n\t"	/* spare = w[1] */
+			 "movq	-8(%[spare]), %[obj]\n\t" /* obj = spare[-1] */
+			 "testq	%[obj], %[obj]\n\t"	    /* 0: empty */
+			 "jz	5f\n\t"
+			 "subq	$8, %[spare]\n\t" /* > 0: flag clear */
+			 PCM_RSEQ_COMMIT_PAIR("%[spare]", "%[top]")
+			 PCM_RSEQ_LEAVE
+			 : [w] "=&r"(w), [top] "=&r"(top),
+			   [spare] "=&r"(spare), [obj] "=&r"(o), "=@ccnz"(done)
+			 : [area] "r"(area), [words] "r"(words),
+			   [table] "r"(table), [field] "r"(pcm_rseq_index_field)
+			 : "memory", "xmm0", "xmm1");
+	*obj = o;
+	return done;
+}
+
+/*
+ * pcm_rseq_push_spare() - the current index's first word is that of a full stack: it
+ * changes places with the second, which gets the pointer.
+ *
+ * Returns true, or false with nothing changed: the first is not full, or the second
+ * is, and otherwise as push.
+ */
+PCM_ALWAYS_INLINE bool
+pcm_rseq_push_spare(struct pcm_rseq_area *area, const void *words,
+		    const pcm_rseq_distance *table, void *obj)
+{
+	uintptr_t w, top, spare;
+	bool done;
+
+	__asm__ volatile(PCM_RSEQ_DESCRIPTOR
+			 PCM_RSEQ_ENTER
+			 "addq	%[words], %[w]\n\t"	/* w += words */
+			 "movq	(%[w]), %[top]\n\t"	/* top = w[0] */
+			 "cmpq	$-1, (%[top])\n\t"	/* no guard: not full */
+			 "jne	4f\n\t"
+			 "movq	8(%[w]), %[spare]\n\t" /* spare = w[1] */
+			 "cmpq	$-1, (%[spare])\n\t"	/* the guard: full */
+			 "je	5f\n\t"
+			 "movq	%[obj], (%[spare])\n\t" /* *spare = obj */
+			 "addq	$8, %[spare]\n\t" /* > 0: flag clear */
+			 PCM_RSEQ_COMMIT_PAIR("%[spare]", "%[top]")
+			 PCM_RSEQ_LEAVE
+			 : [w] "=&r"(w), [top] "=&r"(top),
+			   [spare] "=&r"(spare), "=@ccnz"(done)
+			 : [area] "r"(area), [words] "r"(words),
+			   [table] "r"(table),
+			   [field] "r"(pcm_rseq_index_field), [obj] "r"(obj)
+			 : "memory", "xmm0", "xmm1");
 	return done;
 }
 

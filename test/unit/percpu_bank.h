@@ -18,7 +18,7 @@
 #define BANK_POOL_MAX 4096
 #define BANK_HAND 32
 
-static const uint8_t bank_nslots[BANK_NSTACKS + 1] = { 0, 1,  2,
+static const uint16_t bank_nslots[BANK_NSTACKS + 1] = { 0, 1,  2,
 						       7, 33, 64,
 						       PCM_MAG_NSLOTS_MAX };
 

@@ -2,9 +2,9 @@
  * Hand-made words, stacks and tables for the tests of the restartable sections.
  *
  *	dummy[0 .. NWORDS-1]	the copy that table entry 0 leads to; each word
- *				points to the end of an array of zeros
+ *				points to the guard behind an array of zeros
  *	copy[i]			index i's words, if table[i] says so
- *	stack			one array of slots per copy
+ *	stack			arrays of slots, each with a guard at its end
  */
 #ifndef PCM_TEST_SECTION_LAB_H
 #define PCM_TEST_SECTION_LAB_H
@@ -15,14 +15,14 @@
 
 #define LAB_NINDEXES 8192
 #define LAB_NCOPIES 64
-#define LAB_SLOTS (PCM_STACK_ALIGN / sizeof(void *))
+#define LAB_SLOTS 128u /* of an array, with its guard */
 
-/* Two words, so that an access to the wrong one shows. */
-enum { LAB_OTHER, LAB_WORD, LAB_NWORDS };
+/* A pair, and one beside it, so that an access to the wrong word shows. */
+enum { LAB_OTHER, LAB_FAR, LAB_WORD, LAB_SPARE, LAB_NWORDS };
 
 struct lab_copy {
 	void **word[LAB_NWORDS];
-};
+} __attribute__((aligned(16)));
 
 /* struct rseq_cs of the kernel. */
 struct lab_descriptor {
@@ -42,10 +42,13 @@ static inline const void *lab_word(void)
 	return &lab_dummy.word[LAB_WORD];
 }
 
-/* The lowest slot of a stack of n slots; n < LAB_SLOTS. */
-static inline void **lab_bottom(unsigned int copy, unsigned int n)
+/* The top of what is empty and full: in the dummy. */
+#define LAB_NONE (&lab_nothing[LAB_SLOTS - 1])
+
+/* The lowest slot of a stack of n slots; n < LAB_SLOTS - 1. */
+static inline void **lab_bottom(unsigned int array, unsigned int n)
 {
-	return &lab_slots[copy][LAB_SLOTS - n];
+	return &lab_slots[array][LAB_SLOTS - 1 - n];
 }
 
 static inline pcm_rseq_distance lab_distance(unsigned int copy)
@@ -54,8 +57,14 @@ static inline pcm_rseq_distance lab_distance(unsigned int copy)
 				   (uintptr_t)&lab_dummy);
 }
 
-/* Makes the copy a stack of n slots with the objects 1 to nobjs, 1 lowest. */
+/*
+ * Makes the copy's word a stack of n slots with the objects 1 to nobjs, 1 lowest; its
+ * spare one is none.
+ */
 void lab_fill(unsigned int copy, unsigned int n, unsigned int nobjs);
+
+/* Ends the test if the dummy, what it points to, or the fence was written to. */
+void lab_check_dummy(void);
 
 /* The dummy as percpu/ has it; every index leads to it. */
 void lab_init(void);
@@ -67,5 +76,7 @@ void lab_all_to(unsigned int copy);
 bool lab_pop(struct pcm_rseq_area *area, void **obj);
 bool lab_push(struct pcm_rseq_area *area, void *obj);
 bool lab_exchange(struct pcm_rseq_area *area, void *new, void **old);
+bool lab_pop_spare(struct pcm_rseq_area *area, void **obj);
+bool lab_push_spare(struct pcm_rseq_area *area, void *obj);
 
 #endif

@@ -9,16 +9,30 @@
 /* Failures in a row that no preemption explains. */
 #define ABORTS_MAX 200
 
-const char *const section_names[NSECTIONS] = { "pop", "push", "exchange" };
-const char *const model_fill_names[NFILLS] = { "empty", "middle", "full",
-					       "absent" };
+const char *const section_names[NSECTIONS] = { "pop", "push", "exchange",
+					       "pop spare", "push spare" };
+const char *const model_fill_names[NFILLS] = { "empty", "middle",
+					       "full", "both empty",
+					       "both full", "absent" };
+
+/* Objects in the two arrays of each copy. */
+enum { FIRST, SECOND, NPAIR };
+
+static const unsigned int fills[NFILLS][NPAIR] = {
+	[EMPTY] = { 0, MODEL_SLOTS / 2 },
+	[MIDDLE] = { MODEL_SLOTS / 2, MODEL_SLOTS / 2 },
+	[FULL] = { MODEL_SLOTS, MODEL_SLOTS / 2 },
+	[EMPTY_BOTH] = { 0, 0 },
+	[FULL_BOTH] = { MODEL_SLOTS, MODEL_SLOTS },
+	[ABSENT] = { MODEL_SLOTS / 2, MODEL_SLOTS / 2 },
+};
 
 static struct {
 	void *slot[MODEL_SLOTS]; /* those above n: as they were left */
 	unsigned int n;
 } arrays[MODEL_ARRAYS];
 
-static unsigned int in_copy[MODEL_COPIES]; /* number of the array */
+static unsigned int in_copy[MODEL_COPIES][NPAIR]; /* numbers of the arrays */
 static bool in_word[MODEL_ARRAYS];
 static bool in_hand[NOBJS];
 static const void *reserved; /* model_input()'s last */
@@ -47,9 +61,9 @@ static void **top(unsigned int array)
 	return bottom(array) + arrays[array].n;
 }
 
-static void **word(unsigned int copy)
+static void **word(unsigned int copy, unsigned int which)
 {
-	return (void **)__atomic_load_n(&lab_copies[copy].word[LAB_WORD],
+	return (void **)__atomic_load_n(&lab_copies[copy].word[LAB_WORD + which],
 					__ATOMIC_RELAXED);
 }
 
@@ -83,20 +97,23 @@ void model_table(bool on)
 
 void model_init(enum model_fill fill)
 {
-	static const unsigned int nobjs[NFILLS] = { 0, MODEL_SLOTS / 2,
-						    MODEL_SLOTS,
-						    MODEL_SLOTS / 2 };
-	unsigned int i;
+	unsigned int i, which;
 
 	lab_init();
 	reserved = NULL;
 	for (i = 0; i < MODEL_ARRAYS; i++) {
-		in_word[i] = i < MODEL_COPIES;
-		init_array(i, in_word[i] ? nobjs[fill] : MODEL_SLOTS / 3);
-		if (in_word[i]) {
-			in_copy[i] = i;
-			lab_copies[i].word[LAB_WORD] = top(i);
+		in_word[i] = i < NPAIR * MODEL_COPIES;
+		init_array(i, in_word[i] ? fills[fill][i % NPAIR] :
+					   MODEL_SLOTS / 3);
+	}
+	for (i = 0; i < MODEL_COPIES; i++) {
+		for (which = FIRST; which < NPAIR; which++) {
+			in_copy[i][which] = NPAIR * i + which;
+			lab_copies[i].word[LAB_WORD + which] =
+				top(NPAIR * i + which);
 		}
+		lab_copies[i].word[LAB_OTHER] = lab_copies[i].word[LAB_FAR] =
+			lab_fence;
 	}
 	for (i = MODEL_ARRAYS * MODEL_SLOTS; i < NOBJS; i++)
 		in_hand[i] = true;
@@ -115,22 +132,22 @@ static void *next_held(void)
 	return NULL;
 }
 
-static void *next_spare(void)
+static void *next_loose(void)
 {
 	unsigned int i;
 
 	for (i = MODEL_ARRAYS; i-- > 0;)
 		if (!in_word[i] && top(i) != reserved)
 			return top(i);
-	must(!"a spare array");
+	must(!"a loose array");
 	return NULL;
 }
 
 static void *input(enum section section)
 {
-	if (section == POP)
-		return NULL;
-	return section == PUSH ? next_held() : next_spare();
+	if (model_pushes(section))
+		return next_held();
+	return section == EXCHANGE ? next_loose() : NULL;
 }
 
 void *model_input(enum section section)
@@ -149,18 +166,23 @@ bool section_run(enum section section, struct pcm_rseq_area *area, void *in,
 		return lab_pop(area, out);
 	case PUSH:
 		return lab_push(area, in);
+	case POP_SPARE:
+		return lab_pop_spare(area, out);
+	case PUSH_SPARE:
+		return lab_push_spare(area, in);
 	default:
 		return lab_exchange(area, in, out);
 	}
 }
 
-/* The copy whose word has changed; MODEL_COPIES: none. */
+/* The copy of which a word has changed; MODEL_COPIES: none. */
 static unsigned int changed_copy(void)
 {
 	unsigned int i, found = MODEL_COPIES;
 
 	for (i = 0; i < MODEL_COPIES; i++) {
-		if (word(i) == top(in_copy[i]))
+		if (word(i, FIRST) == top(in_copy[i][FIRST]) &&
+		    word(i, SECOND) == top(in_copy[i][SECOND]))
 			continue;
 		must(found == MODEL_COPIES);
 		found = i;
@@ -184,31 +206,60 @@ static unsigned int array_of(const void *its_top)
 	return 0;
 }
 
+static void *note_popped(unsigned int array)
+{
+	void *obj = arrays[array].slot[--arrays[array].n];
+
+	in_hand[number_of(obj)] = true;
+	return obj;
+}
+
+static void note_pushed(unsigned int array, void *obj)
+{
+	arrays[array].slot[arrays[array].n++] = obj;
+	must(in_hand[number_of(obj)]);
+	in_hand[number_of(obj)] = false;
+}
+
+static void note_exchanged(unsigned int copy, void *in)
+{
+	unsigned int *array = &in_copy[copy][FIRST];
+
+	in_word[*array] = false;
+	*array = array_of(in);
+	in_word[*array] = true;
+}
+
+static void note_swapped(unsigned int copy)
+{
+	unsigned int first = in_copy[copy][FIRST];
+
+	in_copy[copy][FIRST] = in_copy[copy][SECOND];
+	in_copy[copy][SECOND] = first;
+}
+
 unsigned int model_observe(enum section section, void *in, void **out)
 {
-	unsigned int copy = changed_copy(), array;
-	void **now, **before;
+	unsigned int copy = changed_copy();
 
 	must(copy < MODEL_COPIES);
-	array = in_copy[copy];
-	now = word(copy);
-	before = top(array);
-	if (section == POP) {
-		must(now == before - 1);
-		*out = arrays[array].slot[--arrays[array].n];
-		in_hand[number_of(*out)] = true;
-	} else if (section == PUSH) {
-		must(now == before + 1 && now[-1] == in);
-		arrays[array].slot[arrays[array].n++] = in;
-		must(in_hand[number_of(in)]);
-		in_hand[number_of(in)] = false;
-	} else {
-		must(now == in);
-		*out = before;
-		in_word[array] = false;
-		in_copy[copy] = array_of(in);
-		in_word[in_copy[copy]] = true;
+	if (section == POP_SPARE || section == PUSH_SPARE) {
+		/* It served because the first one could not. */
+		must(arrays[in_copy[copy][FIRST]].n ==
+		     (section == POP_SPARE ? 0 : MODEL_SLOTS));
+		note_swapped(copy);
 	}
+	if (section == EXCHANGE) {
+		*out = top(in_copy[copy][FIRST]);
+		note_exchanged(copy, in);
+	} else if (model_pushes(section)) {
+		must(word(copy, FIRST)[-1] == in);
+		note_pushed(in_copy[copy][FIRST], in);
+	} else {
+		*out = note_popped(in_copy[copy][FIRST]);
+	}
+	must(word(copy, FIRST) == top(in_copy[copy][FIRST]));
+	must(word(copy, SECOND) == top(in_copy[copy][SECOND]));
 	return copy;
 }
 
@@ -221,15 +272,41 @@ int model_current(const struct pcm_rseq_area *area)
 		     MODEL_COPIES);
 }
 
+/* By the numbers of objects in the two arrays. */
+static bool can(enum section section, unsigned int first, unsigned int second)
+{
+	switch (section) {
+	case POP:
+		return first > 0;
+	case PUSH:
+		return first < MODEL_SLOTS;
+	case POP_SPARE:
+		return first == 0 && second > 0;
+	case PUSH_SPARE:
+		return first == MODEL_SLOTS && second < MODEL_SLOTS;
+	default:
+		return true;
+	}
+}
+
+enum model_fill model_typical(enum section section)
+{
+	if (section == POP_SPARE)
+		return EMPTY;
+	return section == PUSH_SPARE ? FULL : MIDDLE;
+}
+
+bool model_works(enum section section, enum model_fill fill)
+{
+	return fill != ABSENT &&
+		can(section, fills[fill][FIRST], fills[fill][SECOND]);
+}
+
 static bool possible(enum section section, int copy)
 {
-	unsigned int n;
-
-	if (copy < 0 || !live)
-		return false;
-	n = arrays[in_copy[copy]].n;
-	return section == EXCHANGE ||
-		(section == POP ? n > 0 : n < MODEL_SLOTS);
+	return copy >= 0 && live &&
+		can(section, arrays[in_copy[copy][FIRST]].n,
+		    arrays[in_copy[copy][SECOND]].n);
 }
 
 bool model_run(enum section section, struct pcm_rseq_area *area, void *in)
@@ -252,24 +329,28 @@ bool model_run(enum section section, struct pcm_rseq_area *area, void *in)
 		return false;
 	copy = model_observe(section, in, &expected);
 	must(before != after || (int)copy == before);
-	must(section == PUSH || out == expected);
+	must(model_pushes(section) || out == expected);
 	return true;
+}
+
+static void drain(void ***word, unsigned int array)
+{
+	while (arrays[array].n > 0) {
+		void *obj = *--*word;
+
+		must(obj == note_popped(array));
+	}
+	must(*word == bottom(array));
 }
 
 void model_drain(void)
 {
-	unsigned int i, array;
+	unsigned int i, which;
 
-	for (i = 0; i < MODEL_COPIES; i++) {
-		array = in_copy[i];
-		while (arrays[array].n > 0) {
-			void *obj = *--lab_copies[i].word[LAB_WORD];
-
-			must(obj == arrays[array].slot[--arrays[array].n]);
-			in_hand[number_of(obj)] = true;
-		}
-		must(lab_copies[i].word[LAB_WORD] == bottom(array));
-	}
+	for (i = 0; i < MODEL_COPIES; i++)
+		for (which = FIRST; which < NPAIR; which++)
+			drain(&lab_copies[i].word[LAB_WORD + which],
+			      in_copy[i][which]);
 }
 
 static void check_array(unsigned int array, const void *written,
@@ -278,7 +359,7 @@ static void check_array(unsigned int array, const void *written,
 	void **slot = bottom(array);
 	unsigned int i;
 
-	must(slot[-1] == NULL);
+	must(slot[-1] == NULL && slot[MODEL_SLOTS] == (void *)PCM_STACK_GUARD);
 	must(all_bytes(&lab_slots[array][0],
 		       (size_t)((char *)(slot - 1) -
 				(char *)&lab_slots[array][0]),
@@ -293,26 +374,20 @@ static void check_array(unsigned int array, const void *written,
 		seen[number_of(slot[i])]++;
 }
 
-static void check_dummy(void)
-{
-	must(lab_dummy.word[LAB_WORD] == lab_nothing + LAB_SLOTS);
-	must(lab_dummy.word[LAB_OTHER] == lab_nothing + LAB_SLOTS);
-	must(all_bytes(lab_nothing, sizeof(lab_nothing), 0));
-	must(all_bytes(lab_fence, sizeof(lab_fence), 0));
-}
-
 void model_check(const void *written)
 {
 	unsigned char seen[NOBJS] = { 0 };
-	unsigned int i;
+	unsigned int i, which;
 
 	for (i = 0; i < MODEL_COPIES; i++) {
-		must(word(i) == top(in_copy[i]));
-		must(lab_copies[i].word[LAB_OTHER] == (void **)lab_fence);
+		for (which = FIRST; which < NPAIR; which++)
+			must(word(i, which) == top(in_copy[i][which]));
+		must(lab_copies[i].word[LAB_OTHER] == lab_fence);
+		must(lab_copies[i].word[LAB_FAR] == lab_fence);
 	}
 	for (i = 0; i < MODEL_ARRAYS; i++)
 		check_array(i, written, seen);
 	for (i = 0; i < NOBJS; i++)
 		must(seen[i] + in_hand[i] == 1);
-	check_dummy();
+	lab_check_dummy();
 }

@@ -2,9 +2,9 @@
  * What the copies of a word hold, by the book: a second record of every object,
  * kept in plain C, that the memory on which the sections work is compared with.
  *
- * Index i leads to copy i % MODEL_COPIES; each copy starts with an array of its
- * own, and an exchange brings in a spare one. Every object is there once: in an
- * array, or in the program's hand.
+ * Index i leads to copy i % MODEL_COPIES; each copy starts with two arrays of its
+ * own, one for each word of its pair, and an exchange brings in a loose one. Every
+ * object is there once: in an array, or in the program's hand.
  */
 #ifndef PCM_TEST_SECTION_MODEL_H
 #define PCM_TEST_SECTION_MODEL_H
@@ -12,19 +12,32 @@
 #include "section_lab.h"
 
 #define MODEL_COPIES 16
-#define MODEL_SPARES 4
-#define MODEL_ARRAYS (MODEL_COPIES + MODEL_SPARES)
+#define MODEL_LOOSE 4
+#define MODEL_ARRAYS (2 * MODEL_COPIES + MODEL_LOOSE)
 #define MODEL_SLOTS 12
 
 /* Objects that the program holds at first: what it pushes. */
 #define MODEL_HELD 4
 
-enum section { POP, PUSH, EXCHANGE, NSECTIONS };
+enum section { POP, PUSH, EXCHANGE, POP_SPARE, PUSH_SPARE, NSECTIONS };
 
-enum model_fill { EMPTY, MIDDLE, FULL, ABSENT, NFILLS };
+/* Of the first array of each copy; the second is half full, except of those BOTH. */
+enum model_fill { EMPTY, MIDDLE, FULL, EMPTY_BOTH, FULL_BOTH, ABSENT, NFILLS };
 
 extern const char *const section_names[NSECTIONS];
 extern const char *const model_fill_names[NFILLS];
+
+/* The state in which the section has something to do. */
+enum model_fill model_typical(enum section section);
+
+/* Does it do something then? */
+bool model_works(enum section section, enum model_fill fill);
+
+/* Does it put an object in? */
+static inline bool model_pushes(enum section section)
+{
+	return section == PUSH || section == PUSH_SPARE;
+}
 
 /* Starts anew. ABSENT: middle, but the table leads every index to the dummy. */
 void model_init(enum model_fill fill);
@@ -33,7 +46,7 @@ void model_init(enum model_fill fill);
 void model_table(bool live);
 
 /*
- * What a section puts in: the next object in hand, or the next spare array. It
+ * What a section puts in: the next object in hand, or the next loose array. It
  * is kept for this use: model_run() by itself chooses another.
  */
 void *model_input(enum section section);

@@ -32,10 +32,13 @@ static void learn(enum section section, unsigned int state)
 {
 	static const void *const functions[] = { (const void *)lab_pop,
 						 (const void *)lab_push,
-						 (const void *)lab_exchange };
+						 (const void *)lab_exchange,
+						 (const void *)lab_pop_spare,
+						 (const void *)lab_push_spare };
 	struct trap_path *path = &paths_of[section][state];
 
-	model_init(state == GONE ? MIDDLE : (enum model_fill)state);
+	model_init(state == GONE ? model_typical(section) :
+				   (enum model_fill)state);
 	memset(&learning.area, 0, sizeof(learning.area));
 	if (state == GONE)
 		learning.area.cpu_id = -1;

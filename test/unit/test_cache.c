@@ -194,6 +194,37 @@ START_TEST(hysteresis)
 }
 END_TEST
 
+/* A class that misses often gets large magazines: fewer visits, and no block is lost. */
+START_TEST(large_magazines)
+{
+	unsigned int i, round, misses;
+	size_t small;
+
+	class = unused_class(32);
+	for (i = 0; i < MANY; i++)
+		objs[i] = pcm_cache_alloc(class, NULL);
+	small = pcm_mag_bytes();
+	for (misses = 0; misses < 10 * 256; misses++)
+		pcm_capacity_miss(class, 0);
+	must(pcm_capacity(class) > PCM_MAG_NSLOTS_SMALL);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MANY; i++)
+			*(unsigned int *)objs[i] = i;
+		for (i = 0; i < MANY; i++) {
+			must(*(unsigned int *)objs[i] == i);
+			pcm_cache_free(class, objs[i]);
+		}
+		must(pcm_mag_bytes() >= small + PCM_MAG_LARGE_BYTES);
+		for (i = 0; i < MANY; i++)
+			objs[i] = pcm_cache_alloc(class, NULL);
+	}
+	for (i = 0; i < MANY; i++)
+		pcm_cache_free(class, objs[i]);
+	pcm_cache_drain();
+	must(nout(class) == 0 && nspans(class) == 0);
+}
+END_TEST
+
 static void free_in_thread(unsigned int self)
 {
 	static atomic_uint next;
@@ -286,6 +317,7 @@ int main(void)
 	tcase_add_test(tests, ascending);
 	tcase_add_loop_test(tests, tiny_ones_apart, 0, 3);
 	tcase_add_test(tests, hysteresis);
+	tcase_add_test(tests, large_magazines);
 	tcase_add_test(tests, freed_elsewhere);
 	tcase_add_test(tests, threads);
 	return unit_end();

@@ -110,6 +110,24 @@ START_TEST(grows_by_misses)
 }
 END_TEST
 
+/* Small blocks begin in small magazines, too, and get large ones. */
+START_TEST(small_blocks_get_large_magazines)
+{
+	class = pcm_size_class_of(16);
+	must(most(class) == PCM_MAG_NSLOTS_MAX);
+	miss(class, 1);
+	ticks(200); /* whoever has used it before */
+	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
+	miss(class, 256);
+	must(pcm_capacity(class) == 2 * PCM_MAG_NSLOTS_SMALL);
+	miss(class, 10 * 256);
+	must(pcm_capacity(class) == PCM_MAG_NSLOTS_MAX);
+	ticks(200);
+	must(pcm_capacity(class) < 2 * PCM_MAG_NSLOTS_SMALL);
+	must(pcm_capacity(class) >= PCM_MAG_NSLOTS_SMALL);
+}
+END_TEST
+
 /* A few misses in each tick are not worth more memory. */
 START_TEST(seldom_is_not_enough)
 {
@@ -192,6 +210,7 @@ int main(void)
 	tcase_add_test(tests, small_ones_start_at_once);
 	tcase_add_test(tests, large_ones_start_late);
 	tcase_add_test(tests, grows_by_misses);
+	tcase_add_test(tests, small_blocks_get_large_magazines);
 	tcase_add_test(tests, seldom_is_not_enough);
 	tcase_add_test(tests, idle_ones_shrink);
 	tcase_add_test(tests, bounded_by_the_heap);

@@ -86,6 +86,41 @@ START_TEST(home_without_spans)
 }
 END_TEST
 
+/* Blocks of another home's spans go there; the others stay, in their order. */
+START_TEST(strangers)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs, i;
+	void *both[2 * NOBJS_MAX];
+
+	crowd(c);
+	must(pcm_central_fill(c, 1, objs, n) == n);
+	must(pcm_central_fill(c, 2, objs + n, n) == n);
+	must(pcm_central_send_strangers(c, 1, objs, n) == n);
+	must(stats_of(c).nout == 2 * n);
+	for (i = 0; i < n; i++) {
+		both[2 * i] = objs[n + i];
+		both[2 * i + 1] = objs[i];
+	}
+	must(pcm_central_send_strangers(c, 1, both, 2 * n) == n);
+	must(memcmp(both, objs, n * sizeof(objs[0])) == 0);
+	must(stats_of(c).nout == n && stats_of(c).nspans == 1);
+	must(pcm_central_send_strangers(c, 5, objs, n) == 0);
+	must(stats_of(c).nout == 0 && stats_of(c).nspans == 0);
+}
+END_TEST
+
+/* All spans are the first home's: nobody is a stranger. */
+START_TEST(no_strangers)
+{
+	unsigned int c = unused_class(8), n = pcm_size_class[c].nobjs;
+
+	must(pcm_central_fill(c, 3, objs, n) == n);
+	must(pcm_central_send_strangers(c, 3, objs, n) == n);
+	must(pcm_central_send_strangers(c, 0, objs, n) == n);
+	must(stats_of(c).nout == n);
+}
+END_TEST
+
 static atomic_bool busy;
 
 /* Holds the lock of the first home most of the time. */
@@ -150,6 +185,8 @@ int main(void)
 	tcase_add_test(tests, not_crowded);
 	tcase_add_test(tests, homes);
 	tcase_add_test(tests, home_without_spans);
+	tcase_add_test(tests, strangers);
+	tcase_add_test(tests, no_strangers);
 	tcase_add_test(tests, busy_home);
 	tcase_add_test(tests, no_new_home_in_fork);
 	return unit_end();

@@ -7,9 +7,11 @@
 
 #include "capacity.h"
 #include "central.h"
+#include "central_lists.h"
 #include "depot.h"
 #include "lock.h"
 #include "magazine.h"
+#include "pagemap.h"
 #include "size_class.h"
 #include "storm.h"
 
@@ -200,10 +202,10 @@ START_TEST(one_for_one)
 	mags = pcm_mag_bytes();
 	must(pcm_depot_get_empty(class, 0, full) != PCM_MAG_NONE);
 	must(pcm_depot_nobjs(class) == nslots(class));
-	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES); /* a new one */
+	must(pcm_mag_bytes() == mags + PCM_MAG_SMALL_BYTES); /* a new one */
 	must(pcm_depot_get_full(class, 0, empty) == full);
 	must(pcm_depot_get_empty(class, 0, full) == empty); /* the one kept */
-	must(pcm_mag_bytes() == mags + PCM_MAG_BYTES);
+	must(pcm_mag_bytes() == mags + PCM_MAG_SMALL_BYTES);
 }
 END_TEST
 
@@ -259,6 +261,72 @@ START_TEST(sifted)
 }
 END_TEST
 
+/* A small size of which there are spans in several homes. */
+static unsigned int crowded_class(void)
+{
+	static void *all[64 * 1024];
+	unsigned int c = class_of_size(48), n, taken;
+
+	for (n = 0; n < PCM_ARRAY_LEN(all); n += taken)
+		taken = pcm_central_fill(c, 0, all + n,
+					 (unsigned int)PCM_ARRAY_LEN(all) - n);
+	return c;
+}
+
+/* A magazine with blocks of whole spans of so many homes, in turns. */
+static void **magazine_of(unsigned int c, unsigned int homes)
+{
+	static void *span[2][512];
+	unsigned int nobjs = pcm_size_class[c].nobjs, h, i;
+	void **mag = pcm_mag_new(nslots(c));
+
+	for (h = 0; h < homes; h++)
+		for (i = 0; i < nobjs;)
+			i += pcm_central_fill(c, 1 + h, span[h] + i, nobjs - i);
+	for (i = 0; !pcm_mag_full(mag); i++)
+		pcm_mag_push(&mag, span[i % homes][i / homes]);
+	return mag;
+}
+
+/* Of a magazine that comes to home 1's depot: blocks of its spans, and what is kept. */
+static void put_of(unsigned int c, unsigned int homes, size_t *own, size_t *kept)
+{
+	void **mag = magazine_of(c, homes), **obj;
+
+	*own = 0;
+	for (obj = mag - nslots(c); obj < mag; obj++)
+		*own += pcm_central_home_of(pcm_pagemap_span(*obj)) == 1;
+	*kept = pcm_depot_nobjs(c);
+	pcm_depot_put(c, 1, mag);
+	*kept = pcm_depot_nobjs(c) - *kept;
+}
+
+/* A CPU that takes again what it has put keeps its own blocks, and no others'. */
+START_TEST(strangers_leave)
+{
+	unsigned int c, i;
+	size_t own, kept, n;
+	void **mag;
+
+	start();
+	c = crowded_class();
+	n = nslots(c);
+	put_of(c, 2, &own, &kept);
+	must(own > 0 && own < n && kept == n); /* it has only put until now */
+	for (i = 0; i < 300; i++) {
+		mag = pcm_depot_get_full(c, 1, PCM_MAG_NONE);
+		must(mag != PCM_MAG_NONE);
+		pcm_depot_put(c, 1, mag);
+	}
+	put_of(c, 2, &own, &kept);
+	must(own > 0 && own < n && kept == own);
+	/* Of larger ones each has cache lines of its own. */
+	c = class_of_size(SIZE);
+	put_of(c, 2, &own, &kept);
+	must(kept == nslots(c));
+}
+END_TEST
+
 START_TEST(empty_ones_from_the_pool)
 {
 	void **mag;
@@ -284,9 +352,9 @@ START_TEST(few_empty_ones)
 		mag[i] = magazine(class, 0);
 	for (i = 0; i < 100; i++)
 		pcm_depot_put(class, 0, mag[i]);
-	must(pcm_mag_bytes() - mags_before <= 32 * PCM_MAG_BYTES);
+	must(pcm_mag_bytes() - mags_before <= 32 * PCM_MAG_SMALL_BYTES);
 	pcm_depot_decay();
-	must(pcm_mag_bytes() - mags_before <= PCM_MAG_BYTES);
+	must(pcm_mag_bytes() - mags_before <= PCM_MAG_SMALL_BYTES);
 }
 END_TEST
 
@@ -443,6 +511,7 @@ int main(void)
 	tcase_add_test(tests, no_new_home_in_fork);
 	tcase_add_test(tests, one_for_one);
 	tcase_add_test(tests, sifted);
+	tcase_add_test(tests, strangers_leave);
 	tcase_add_test(tests, empty_ones_from_the_pool);
 	tcase_add_test(tests, few_empty_ones);
 	tcase_add_loop_test(tests, bounded, 0,

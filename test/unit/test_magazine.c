@@ -1,6 +1,6 @@
 /*
- * magazine: where slots, sentinel and link lie, for every number of slots; the
- * pool.
+ * magazine: where slots, sentinel, guard and link lie, for every number of slots, in
+ * magazines of both sizes; the pool.
  */
 #include "percpu_lab.h"
 
@@ -38,17 +38,26 @@ static void must_lie_in(void **base, void **top, unsigned int n,
 	must(pcm_mag_full(top) == (count == n));
 }
 
+static size_t bytes_for(unsigned int nslots)
+{
+	return nslots <= PCM_MAG_NSLOTS_SMALL ? PCM_MAG_SMALL_BYTES :
+						PCM_MAG_LARGE_BYTES;
+}
+
 static void check_geometry(unsigned int n)
 {
 	unsigned int i;
-	void **top = pcm_mag_new(n), **bottom = top, **base;
+	size_t nbytes = bytes_for(n);
+	void **top = pcm_mag_new(n), **bottom = top, **base, **end;
 
 	must(top != PCM_MAG_NONE);
-	base = (void **)((uintptr_t)top & ~(uintptr_t)(PCM_MAG_BYTES - 1));
-	must(top == base + PCM_MAG_WORDS - n);
-	must(top - base >= 3); /* link, number, and sentinel fit below */
+	must(pcm_mag_bytes() == nbytes);
+	base = (void **)((uintptr_t)top & ~(uintptr_t)(nbytes - 1));
+	end = base + nbytes / sizeof(void *) - 1;
+	must(top == end - n && pcm_mag_end(top) == end);
+	must(top - base >= 4); /* mask, link, number, and sentinel fit below */
 	must(pcm_mag_nslots(top) == n);
-	must((void **)pcm_mag_link(top) == base);
+	must((void **)pcm_mag_link(top) == base + 1);
 	*pcm_mag_link(top) = number(0xabc);
 	for (i = 0; i < n; i++) {
 		must_lie_in(base, top, n, i);
@@ -56,7 +65,7 @@ static void check_geometry(unsigned int n)
 		must(bottom[i] == number(i + 1));
 	}
 	must_lie_in(base, top, n, n);
-	must(top == base + PCM_MAG_WORDS);
+	must(top == end && *top == (void *)PCM_STACK_GUARD);
 	for (i = n; i > 0; i--) {
 		must(pcm_mag_pop(&top) == number(i));
 		must_lie_in(base, top, n, i - 1);
@@ -78,7 +87,8 @@ END_TEST
 /* The pool hands out the last one that came back: now with other slots. */
 static void check_sentinel(unsigned int n)
 {
-	void **a = pcm_mag_new(PCM_MAG_NSLOTS_MAX), **b, **top = a;
+	unsigned int most = PCM_MAG_SLOTS(bytes_for(n));
+	void **a = pcm_mag_new(most), **b, **top = a;
 
 	while (!pcm_mag_full(top))
 		pcm_mag_push(&top, number(0x5555));
@@ -92,23 +102,62 @@ static void check_sentinel(unsigned int n)
 	pcm_mag_delete(b);
 }
 
-/* An empty one with other slots, whatever it had before. */
+static void **fill_and_empty(void **top)
+{
+	unsigned int i;
+
+	for (i = pcm_mag_nslots(top); i > 0; i--)
+		pcm_mag_push(&top, number(0x5555));
+	must(pcm_mag_full(top));
+	while (!pcm_mag_empty(top))
+		(void)pcm_mag_pop(&top);
+	return top;
+}
+
+/* An empty one with other slots, whatever it had before: it stays if they fit. */
 START_TEST(resized)
 {
-	unsigned int n, i;
-	void **top = pcm_mag_new(PCM_MAG_NSLOTS_MAX), **base;
+	unsigned int n, slots, before = PCM_MAG_NSLOTS_MAX;
+	void **top = pcm_mag_new(before), **base = pcm_mag_base(top);
 
-	base = pcm_mag_base(top);
-	for (n = 1; n <= PCM_MAG_NSLOTS_MAX; n++) {
-		for (i = pcm_mag_nslots(top); i > 0; i--)
-			pcm_mag_push(&top, number(0x5555));
-		must(pcm_mag_full(top));
-		while (!pcm_mag_empty(top))
-			(void)pcm_mag_pop(&top);
-		top = pcm_mag_resize(top, n * 37 % PCM_MAG_NSLOTS_MAX + 1);
-		must_lie_in(base, top, n * 37 % PCM_MAG_NSLOTS_MAX + 1, 0);
+	for (n = 1; n <= 4 * PCM_MAG_NSLOTS_MAX; n++) {
+		top = fill_and_empty(top);
+		slots = n * 37 % PCM_MAG_NSLOTS_MAX + 1;
+		top = pcm_mag_resize(top, slots);
+		must((base == pcm_mag_base(top)) ==
+		     (bytes_for(slots) == bytes_for(before)));
+		base = pcm_mag_base(top);
+		before = slots;
+		must_lie_in(base, top, slots, 0);
+		must(pcm_mag_bytes() == bytes_for(slots));
 	}
 	pcm_mag_delete(top);
+	must(pcm_mag_bytes() == 0);
+}
+END_TEST
+
+/* It stays what it is, with as many slots as it can have. */
+START_TEST(resized_without_memory)
+{
+	void **small = pcm_mag_new(3), **large;
+
+	atomic_store(&lab_no_memory, true);
+	must(pcm_mag_resize(small, PCM_MAG_NSLOTS_MAX) + PCM_MAG_NSLOTS_SMALL ==
+	     pcm_mag_end(small));
+	must(pcm_mag_nslots(small) == PCM_MAG_NSLOTS_SMALL);
+	must(pcm_mag_bytes() == PCM_MAG_SMALL_BYTES);
+	atomic_store(&lab_no_memory, false);
+	while (pcm_mag_new(1) != PCM_MAG_NONE) /* none is left in the pool */
+		if (atomic_load(&lab_allocations) >= 2)
+			atomic_store(&lab_no_memory, true);
+	atomic_store(&lab_no_memory, false);
+	large = pcm_mag_new(PCM_MAG_NSLOTS_MAX);
+	must(large != PCM_MAG_NONE);
+	atomic_store(&lab_no_memory, true);
+	large = pcm_mag_resize(large, 5);
+	must(large != PCM_MAG_NONE && pcm_mag_nslots(large) == 5);
+	must(pcm_mag_end(large) - large == 5);
+	(void)fill_and_empty(large);
 }
 END_TEST
 
@@ -133,23 +182,26 @@ START_TEST(pool)
 	static void **mags[MANY], **bases[MANY];
 	unsigned long allocations;
 	unsigned int i;
+	size_t nbytes = 0;
 
 	must(pcm_mag_bytes() == 0);
 	for (i = 0; i < MANY; i++) {
 		mags[i] = pcm_mag_new(1 + i % PCM_MAG_NSLOTS_MAX);
 		must(mags[i] != PCM_MAG_NONE);
 		bases[i] = pcm_mag_base(mags[i]);
-		must(pcm_mag_bytes() == (i + 1) * PCM_MAG_BYTES);
+		nbytes += bytes_for(1 + i % PCM_MAG_NSLOTS_MAX);
+		must(pcm_mag_bytes() == nbytes);
 	}
 	qsort(bases, MANY, sizeof(bases[0]), compare);
 	for (i = 1; i < MANY; i++)
-		must(bases[i] - bases[i - 1] >= (ptrdiff_t)PCM_MAG_WORDS);
+		must((char *)bases[i] - (char *)bases[i - 1] >=
+		     (ptrdiff_t)(pcm_mag_mask(bases[i - 1]) + 1));
 	for (i = 0; i < MANY; i++)
 		pcm_mag_delete(mags[i]);
 	must(pcm_mag_bytes() == 0);
 	allocations = atomic_load(&lab_allocations);
 	for (i = 0; i < MANY; i++)
-		must(pcm_mag_new(3) != PCM_MAG_NONE);
+		must(pcm_mag_new(1 + i % PCM_MAG_NSLOTS_MAX) != PCM_MAG_NONE);
 	must(atomic_load(&lab_allocations) == allocations);
 }
 END_TEST
@@ -206,6 +258,7 @@ int main(void)
 	tcase_add_test(tests, geometry);
 	tcase_add_test(tests, sentinel_written_anew);
 	tcase_add_test(tests, resized);
+	tcase_add_test(tests, resized_without_memory);
 	tcase_add_test(tests, pool);
 	tcase_add_test(tests, no_memory);
 	tcase_add_test(tests, pool_of_threads);

@@ -110,6 +110,38 @@ START_TEST(words_are_separate)
 }
 END_TEST
 
+/* Loaded and spare change places when the one has nothing to give, and the other has. */
+START_TEST(spare_serves)
+{
+	void **first, **second, *obj;
+	unsigned int i;
+
+	lab_start(_i);
+	first = magazine(0);
+	second = magazine(NSLOTS);
+	if (!lab_armed()) {
+		must(!pcm_percpu_pop_spare(STACK, &obj));
+		must(!pcm_percpu_push_spare(STACK, number(9)));
+		return;
+	}
+	(void)pcm_percpu_exchange(PCM_LOADED, STACK, first);
+	(void)pcm_percpu_exchange(PCM_SPARE, STACK, second);
+	must(!pcm_percpu_push_spare(STACK, number(9)));
+	must(pcm_percpu_pop_spare(STACK, &obj) && obj == number(NSLOTS));
+	must(!pcm_percpu_pop_spare(STACK, &obj));
+	must(pcm_percpu_push_fast(STACK, number(NSLOTS)));
+	must(pcm_percpu_push_spare(STACK, number(9)));
+	must(pcm_percpu_pop_fast(STACK, &obj) && obj == number(9));
+	must(pcm_percpu_pop_spare(STACK, &obj) && obj == number(NSLOTS));
+	for (i = NSLOTS - 1; i > 0; i--)
+		must(pcm_percpu_pop_fast(STACK, &obj) && obj == number(i));
+	must(!pcm_percpu_pop_spare(STACK, &obj)); /* both are empty */
+	must(pcm_percpu_exchange(PCM_SPARE, STACK, PCM_MAG_NONE) == first);
+	must(pcm_percpu_exchange(PCM_LOADED, STACK, PCM_MAG_NONE) ==
+	     second - NSLOTS);
+}
+END_TEST
+
 START_TEST(populates_once)
 {
 	struct pcm_percpu_stats stats;
@@ -415,6 +447,7 @@ int main(void)
 	tcase_add_loop_test(tests, loaded_is_a_stack, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, fast_is_the_same_stack, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, words_are_separate, 0, LAB_NMODES);
+	tcase_add_loop_test(tests, spare_serves, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, populates_once, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, stats_count_objects, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, no_memory_for_a_slab, 0, LAB_NMODES);

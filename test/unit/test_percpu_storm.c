@@ -17,7 +17,8 @@ static void withdraw(struct bank_hand *hand, unsigned int s)
 {
 	void *token, **mag;
 
-	if (pcm_percpu_pop_fast(s, &token) || pcm_percpu_pop(s, &token)) {
+	if (pcm_percpu_pop_fast(s, &token) || pcm_percpu_pop_spare(s, &token) ||
+	    pcm_percpu_pop(s, &token)) {
 		bank_claim(hand, s, token);
 		return;
 	}
@@ -37,7 +38,8 @@ static void deposit(struct bank_hand *hand)
 	unsigned int s;
 	void *token = bank_let_go(hand, &s), **mag;
 
-	if (pcm_percpu_push_fast(s, token) || pcm_percpu_push(s, token))
+	if (pcm_percpu_push_fast(s, token) || pcm_percpu_push_spare(s, token) ||
+	    pcm_percpu_push(s, token))
 		return;
 	mag = pcm_percpu_exchange(PCM_SPARE, s, PCM_MAG_NONE);
 	if (pcm_mag_full(mag)) {
@@ -78,11 +80,13 @@ static void storm_interrupt(unsigned int self)
 
 	if (hand->n < BANK_HAND / 2) {
 		if (pcm_percpu_pop_fast(s, &token) ||
+		    pcm_percpu_pop_spare(s, &token) ||
 		    (!inside && pcm_percpu_pop(s, &token)))
 			bank_claim(hand, s, token);
 	} else {
 		token = bank_let_go(hand, &s);
 		if (!pcm_percpu_push_fast(s, token) &&
+		    !pcm_percpu_push_spare(s, token) &&
 		    !(!inside && pcm_percpu_push(s, token)))
 			bank_claim(hand, s, token);
 	}

@@ -68,18 +68,17 @@ static void renumber(void)
 	*(volatile uint32_t *)&paths_area->mm_cid ^= 1;
 }
 
-/* p, q, x: the sections; m: to the other CPU. */
+/* A letter for each section; m: to the other CPU. */
 static void play(void)
 {
+	static const char letters[NSECTIONS + 1] = "pqxPQ";
 	const char *s;
 
 	for (s = now.action->script; *s; s++) {
 		if (*s == 'm')
 			move();
 		else
-			model_run(*s == 'p' ? POP :
-				  *s == 'q' ? PUSH :
-					      EXCHANGE,
+			model_run((enum section)(strchr(letters, *s) - letters),
 				  paths_area, NULL);
 	}
 }
@@ -149,6 +148,9 @@ static const struct action actions[] = {
 	{ "push, pop", play, NULL, "qp", false, 0 },
 	{ "pop, pop, push", play, NULL, "ppq", false, 0 },
 	{ "exchange twice", play, NULL, "xx", false, 0 },
+	{ "pop spare", play, NULL, "P", false, 0 },
+	{ "push spare", play, NULL, "Q", false, 0 },
+	{ "pop spare, push, pop spare", play, NULL, "PqP", false, 0 },
 	{ "migration, pop and back", play, NULL, "mpm", true, 0 },
 	{ "migration, push, pop, exchange", play, NULL, "mqpx", true, 0 },
 	{ "unregistered", unregister, fail_then_arm, NULL, false, BUT_GONE },
@@ -193,7 +195,7 @@ static void must_agree(bool done)
 		used = (int)model_observe(now.section, op.in, &op.expected);
 		must(used == copy || copy != op.copy);
 	}
-	if (done && now.section != PUSH)
+	if (done && !model_pushes(now.section))
 		must(op.out == op.expected);
 }
 
@@ -224,7 +226,8 @@ static void combine(void)
 {
 	bool done;
 
-	model_init(now.state == GONE ? MIDDLE : (enum model_fill)now.state);
+	model_init(now.state == GONE ? model_typical(now.section) :
+				       (enum model_fill)now.state);
 	path = &paths_of[now.section][now.state];
 	op.in = model_input(now.section);
 	if (now.state == GONE)
@@ -316,10 +319,8 @@ START_TEST(commit_is_last)
 		return;
 	for (state = 0; state < NSTATES; state++) {
 		p = &paths_of[now.section][state];
-		commits = state == MIDDLE ||
-			(now.section == PUSH && state == EMPTY) ||
-			(now.section == POP && state == FULL) ||
-			(now.section == EXCHANGE && state < ABSENT);
+		commits = state != GONE &&
+			model_works(now.section, (enum model_fill)state);
 		must(commits == (p->committed < p->n));
 		if (!commits)
 			continue;
@@ -351,7 +352,7 @@ static void met_first(bool aborted)
 	op.met = true;
 	register_again();
 	op.copy = model_current(paths_area);
-	path = &paths_of[now.section][MIDDLE];
+	path = &paths_of[now.section][model_typical(now.section)];
 	trap_set(TRAP_FAULT, path, second, met_second);
 }
 
@@ -362,7 +363,7 @@ static void register_within(void)
 	snprintf(paths_now->text, sizeof(paths_now->text),
 		 "%s registered at instruction %u, interrupted at %u",
 		 section_names[now.section], now.i, second);
-	model_init(MIDDLE);
+	model_init(model_typical(now.section));
 	op.in = model_input(now.section);
 	op.committed = op.aborted = op.met = false;
 	unregister();
@@ -377,12 +378,14 @@ static void register_within(void)
 
 START_TEST(registered_within)
 {
+	const struct trap_path *all;
+
 	if (!begin(_i))
 		return;
 	paths_move();
+	all = &paths_of[now.section][model_typical(now.section)];
 	for (now.i = 0; now.i < paths_of[now.section][GONE].n; now.i++)
-		for (second = 0; second < paths_of[now.section][MIDDLE].n;
-		     second++)
+		for (second = 0; second < all->n; second++)
 			register_within();
 }
 END_TEST
@@ -399,12 +402,14 @@ static void call_stepped(void)
 START_TEST(stepped_through)
 {
 	static struct trap_path stepped;
+	enum model_fill state;
 
 	if (!begin(_i))
 		return;
-	model_init(MIDDLE);
+	state = model_typical(now.section);
+	model_init(state);
 	op.in = model_input(now.section);
-	trap_learn(&stepped, (const void *)paths_of[now.section][MIDDLE].at[0],
+	trap_learn(&stepped, (const void *)paths_of[now.section][state].at[0],
 		   call_stepped,
 		   (const volatile uintptr_t *)&lab_copies[0].word[LAB_WORD]);
 	must(stepped.committed == stepped.n);

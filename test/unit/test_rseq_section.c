@@ -1,5 +1,5 @@
 /*
- * rseq_section: the contract of pop, push and exchange.
+ * rseq_section: the contract of the sections.
  *
  * Most tests use an area that the kernel does not know of: what it shows is then
  * the test's choice, and no section is ever aborted. The storm uses the
@@ -37,10 +37,8 @@ static void *number(uintptr_t n)
 static void must_be_untouched(void)
 {
 	must(lab_copies[0].word[LAB_OTHER] == lab_fence);
-	must(all_bytes(lab_fence, sizeof(lab_fence), 0));
-	must(all_bytes(lab_nothing, sizeof(lab_nothing), 0));
-	must(lab_dummy.word[LAB_WORD] == lab_nothing + LAB_SLOTS);
-	must(lab_dummy.word[LAB_OTHER] == lab_nothing + LAB_SLOTS);
+	must(lab_copies[0].word[LAB_FAR] == lab_fence);
+	lab_check_dummy();
 }
 
 /* A stack of n slots, filled and emptied one by one. */
@@ -58,7 +56,7 @@ static void fill_and_empty(unsigned int n)
 		must(*word == bottom + i);
 		must(bottom[i - 1] == number(i));
 	}
-	must(((uintptr_t)*word & (PCM_STACK_ALIGN - 1)) == 0);
+	must(**word == (void *)PCM_STACK_GUARD);
 	must(!lab_push(&area, number(n + 1)));
 	must(*word == bottom + n);
 	for (i = n; i >= 1; i--) {
@@ -76,8 +74,64 @@ START_TEST(push_and_pop)
 {
 	unsigned int n;
 
-	for (n = 1; n < LAB_SLOTS; n++)
+	for (n = 1; n < LAB_SLOTS - 1; n++)
 		fill_and_empty(n);
+}
+END_TEST
+
+/* Two stacks of n slots; they change places when one is empty or full. */
+static void swap_and_swap(unsigned int n)
+{
+	void **a = lab_bottom(0, n), **b, ***word = &lab_copies[0].word[LAB_WORD];
+	void *obj = NULL;
+
+	lab_fill(1, n, n);
+	b = lab_bottom(1, n);
+	lab_fill(0, n, 0);
+	must(!lab_pop_spare(&area, &obj)); /* there is no spare one */
+	must(!lab_push_spare(&area, number(7))); /* not full */
+	word[1] = b + n;
+	must(!lab_push_spare(&area, number(7)));
+	must(word[0] == a && word[1] == b + n);
+	must(lab_pop_spare(&area, &obj) && obj == number(n));
+	must(word[0] == b + n - 1 && word[1] == a);
+	must(!lab_push_spare(&area, number(7)));
+	must(lab_push(&area, obj)); /* full again */
+	must(!lab_pop_spare(&area, &obj));
+	must(lab_push_spare(&area, number(7)));
+	must(word[0] == a + 1 && a[0] == number(7) && word[1] == b + n);
+	must(lab_pop(&area, &obj) && obj == number(7));
+	word[1] = a; /* both are one, and empty: it is not taken from */
+	must(!lab_pop_spare(&area, &obj));
+	must(word[0] == a && word[1] == a && a[-1] == NULL);
+	must_be_untouched();
+}
+
+START_TEST(spare_ones)
+{
+	unsigned int n;
+
+	for (n = 1; n < LAB_SLOTS - 1; n++)
+		swap_and_swap(n);
+}
+END_TEST
+
+/* No magazine at all in the word: the spare one moves up. */
+START_TEST(none_loaded)
+{
+	void ***word = &lab_copies[0].word[LAB_WORD], *obj = NULL;
+
+	lab_fill(0, 10, 4);
+	word[1] = word[0];
+	word[0] = LAB_NONE;
+	must(lab_pop_spare(&area, &obj) && obj == number(4));
+	must(word[0] == lab_bottom(0, 10) + 3 && word[1] == LAB_NONE);
+	word[1] = word[0];
+	word[0] = LAB_NONE;
+	must(lab_push_spare(&area, number(9)));
+	must(word[0] == lab_bottom(0, 10) + 4 && word[1] == LAB_NONE);
+	must(lab_pop(&area, &obj) && obj == number(9));
+	must_be_untouched();
 }
 END_TEST
 
@@ -105,7 +159,9 @@ START_TEST(dummy)
 	must(!lab_pop(&area, &obj));
 	must(!lab_push(&area, number(1)));
 	must(!lab_exchange(&area, number(1), &old));
-	lab_copies[0].word[LAB_OTHER] = (void **)lab_fence;
+	must(!lab_pop_spare(&area, &obj));
+	must(!lab_push_spare(&area, number(1)));
+	lab_copies[0].word[LAB_OTHER] = lab_copies[0].word[LAB_FAR] = lab_fence;
 	must_be_untouched();
 }
 END_TEST
@@ -120,12 +176,15 @@ START_TEST(dummy_read_only)
 	void *obj, *old;
 
 	must(map != MAP_FAILED);
-	*word = (void **)(map + 2 * page);
+	word[0] = word[1] = (void **)(map + 2 * page) - 1;
+	*word[0] = (void *)PCM_STACK_GUARD;
 	must(mprotect(map, 2 * page, PROT_READ) == 0);
 	lab_table[ON_CPU] = 0;
 	must(!pcm_rseq_pop(&area, word, lab_table, &obj));
 	must(!pcm_rseq_push(&area, word, lab_table, number(1)));
 	must(!pcm_rseq_exchange(&area, word, lab_table, number(1), &old));
+	must(!pcm_rseq_pop_spare(&area, word, lab_table, &obj));
+	must(!pcm_rseq_push_spare(&area, word, lab_table, number(1)));
 }
 END_TEST
 
@@ -147,6 +206,9 @@ START_TEST(unregistered)
 	must(!lab_pop(&gone, &obj));
 	must(!lab_push(&gone, number(9)));
 	must(!lab_exchange(&gone, number(9), &old));
+	lab_copies[0].word[LAB_SPARE] = top;
+	must(!lab_pop_spare(&gone, &obj));
+	must(!lab_push_spare(&gone, number(9)));
 	must(lab_copies[0].word[LAB_WORD] == top);
 	must(top[-1] == number(5) && top[0] != number(9));
 	must_be_untouched();
@@ -166,7 +228,7 @@ START_TEST(index_field)
 	pcm_rseq_index_field = offsetof(struct pcm_rseq_area, mm_cid);
 	must(lab_pop(&area, &obj) && obj == number(9));
 	must(lab_push(&area, number(99)));
-	must(lab_slots[2][LAB_SLOTS - 10 + 8] == number(99));
+	must(lab_bottom(2, 10)[8] == number(99));
 	must(lab_exchange(&area, lab_bottom(2, 10), &old));
 	must(old == lab_bottom(2, 10) + 9);
 	must(lab_copies[1].word[LAB_WORD] == lab_bottom(1, 10) + 6);
@@ -194,7 +256,12 @@ START_TEST(area_read_only)
 	lab_fill(0, 10, 5);
 	must(lab_pop(&area, &obj));
 	must(lab_push(&area, obj));
-	must(lab_exchange(&area, number(0), &old));
+	must(lab_exchange(&area, LAB_NONE, &old));
+	lab_copies[0].word[LAB_SPARE] = old;
+	must(lab_pop_spare(&area, &obj));
+	lab_copies[0].word[LAB_SPARE] = lab_copies[0].word[LAB_WORD];
+	lab_copies[0].word[LAB_WORD] = LAB_NONE;
+	must(lab_push_spare(&area, obj));
 	must(area.rseq_cs != 0);
 	area.rseq_cs = before.rseq_cs;
 	must(memcmp(&area, &before, sizeof(area)) == 0);
@@ -233,7 +300,7 @@ START_TEST(descriptors)
 
 	for (; d < __stop___rseq_cs_ptr_array; d++, n++)
 		must_be_sound(*d);
-	must(n >= 3);
+	must(n >= 5);
 	must((size_t)(__stop___rseq_exit_point_array - exits) == 2 * n);
 	for (; exits < __stop___rseq_exit_point_array; exits += 2)
 		must(exits[1] > exits[0] && exits[1] - exits[0] < 256);
@@ -355,6 +422,8 @@ int main(void)
 	tests = unit_begin("rseq_section");
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, push_and_pop);
+	tcase_add_test(tests, spare_ones);
+	tcase_add_test(tests, none_loaded);
 	tcase_add_test(tests, exchange_swaps);
 	tcase_add_test(tests, dummy);
 	tcase_add_test(tests, dummy_read_only);

@@ -170,7 +170,7 @@ static void combine(void)
 	let_victim_out();
 	must(victim.done == committed);
 	must(!committed || instruction >= path->committed);
-	if (committed && section != PUSH)
+	if (committed && !model_pushes(section))
 		must(victim.out == expected);
 	model_check(victim.in);
 	model_table(true);
