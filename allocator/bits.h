@@ -28,6 +28,16 @@ pcm_bits_has(const uint64_t *bits, unsigned step, unsigned at)
 			(at % PCM_WORD_BITS) & 1;
 }
 
+PCM_ALWAYS_INLINE void
+pcm_bits_put(uint64_t *bits, unsigned step, unsigned at, bool value)
+{
+	uint64_t *word = &bits[at / PCM_WORD_BITS * step];
+	uint64_t bit = (uint64_t)1 << (at % PCM_WORD_BITS);
+
+	__atomic_store_n(word, value ? *word | bit : *word & ~bit,
+			 __ATOMIC_RELAXED);
+}
+
 /*
  * The first i >= from, i < n, whose bit is `value`; n if there is none. What lies
  * above n in the last word does not matter.

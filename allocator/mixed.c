@@ -157,6 +157,16 @@ list_for(const struct pcm_mixed_home *home, unsigned class)
 	return list < PCM_NCLASSES ? list : 0;
 }
 
+/* Something was taken out of the span or put into it; its longest hole was `longest`. */
+static void
+changed_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
+	       unsigned longest)
+{
+	touch_locked(home, mixed);
+	if (mixed->longest != longest)
+		pcm_mixed_relink_locked(home, mixed);
+}
+
 static unsigned
 take_locked(struct pcm_mixed_home *home, unsigned class, void **objs, unsigned n)
 {
@@ -165,10 +175,10 @@ take_locked(struct pcm_mixed_home *home, unsigned class, void **objs, unsigned n
 
 	while (taken < n && (list = list_for(home, class)) != 0) {
 		struct pcm_mixed *mixed = home->list[list];
+		unsigned longest = mixed->longest;
 
 		taken += pcm_holes_take(mixed, nunits, objs + taken, n - taken);
-		touch_locked(home, mixed);
-		pcm_mixed_relink_locked(home, mixed);
+		changed_locked(home, mixed, longest);
 	}
 	home->nfree -= (size_t)taken * nunits;
 	home->nout[class] += taken;
@@ -247,7 +257,7 @@ put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned class,
 	   void *const *objs, unsigned n, struct pcm_span **empty,
 	   enum pcm_span_fault *fault)
 {
-	unsigned done = 0;
+	unsigned done = 0, longest = mixed->longest;
 
 	while (done < n && lies_in(mixed, objs[done])) {
 		*fault = pcm_holes_put(mixed, class, objs[done]);
@@ -261,8 +271,7 @@ put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned class,
 		pcm_mixed_leave_locked(home, mixed, empty);
 		return done;
 	}
-	touch_locked(home, mixed);
-	pcm_mixed_relink_locked(home, mixed);
+	changed_locked(home, mixed, longest);
 	return done;
 }
 

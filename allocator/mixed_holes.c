@@ -36,7 +36,7 @@ used_bits(const struct pcm_mixed *m)
 static void
 set_begin(struct pcm_mixed *m, unsigned at, bool value)
 {
-	pcm_bits_write(m->bits, 2, at, at + 1, value);
+	pcm_bits_put(m->bits, 2, at, value);
 }
 
 static void
@@ -57,20 +57,61 @@ mark(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	m->nfree = (uint16_t)(m->nfree - nunits);
 }
 
-static void
-unmark(struct pcm_mixed *m, unsigned first, unsigned nunits)
+/*
+ * A block that lies in the middle of a word, as most do, with at least a unit before and
+ * one behind it there: both words are read and written once. Returns the length of the
+ * hole that it is in now.
+ */
+static unsigned
+unmark_in_word(struct pcm_mixed *m, unsigned first, unsigned nunits)
+{
+	unsigned w = first / PCM_WORD_BITS, shift = first % PCM_WORD_BITS;
+	uint64_t *begin = &m->bits[2 * w], *used = &m->bits[2 * w + 1];
+	uint64_t now = *used & ~((((uint64_t)1 << nunits) - 1) << shift);
+	uint64_t below = now << (PCM_WORD_BITS - shift);
+	uint64_t above = now >> (shift + nunits);
+	uint64_t ends = 0;
+
+	/* Where used begins or ends no more, nothing begins. */
+	if (!(below >> (PCM_WORD_BITS - 1)))
+		ends |= (uint64_t)1 << shift;
+	if (!(above & 1))
+		ends |= (uint64_t)1 << (shift + nunits);
+	__atomic_store_n(used, now, __ATOMIC_RELAXED);
+	__atomic_store_n(begin, *begin & ~ends, __ATOMIC_RELAXED);
+	if (below != 0 && above != 0)
+		return (unsigned)(__builtin_clzll(below) + nunits +
+				  (unsigned)__builtin_ctzll(above));
+	return pcm_bits_next(used_bits(m), 2, first + nunits, m->nunits, true) -
+		pcm_bits_end_before(used_bits(m), 2, first);
+}
+
+/* The same for any block. */
+static unsigned
+unmark_any(struct pcm_mixed *m, unsigned first, unsigned nunits)
 {
 	const uint64_t *used = used_bits(m);
-	unsigned end = first + nunits, length;
+	unsigned end = first + nunits;
 
 	set_used(m, first, end, false);
 	if (first == 0 || !pcm_bits_has(used, 2, first - 1))
 		set_begin(m, first, false);
 	if (end < m->nunits && !pcm_bits_has(used, 2, end))
 		set_begin(m, end, false);
-	m->nfree = (uint16_t)(m->nfree + nunits);
-	length = pcm_bits_next(used, 2, end, m->nunits, true) -
+	return pcm_bits_next(used, 2, end, m->nunits, true) -
 		pcm_bits_end_before(used, 2, first);
+}
+
+static void
+unmark(struct pcm_mixed *m, unsigned first, unsigned nunits)
+{
+	unsigned shift = first % PCM_WORD_BITS, length;
+
+	if (PCM_LIKELY(shift > 0 && shift + nunits < PCM_WORD_BITS))
+		length = unmark_in_word(m, first, nunits);
+	else
+		length = unmark_any(m, first, nunits);
+	m->nfree = (uint16_t)(m->nfree + nunits);
 	if (length > m->longest)
 		m->longest = (uint16_t)length;
 }
@@ -96,26 +137,44 @@ warm(struct pcm_mixed *m, unsigned first, unsigned end)
 				      (end * UNIT - 1) / pcm_sys_page + 1);
 }
 
+/* Up to n blocks from the beginning of the hole first ... end - 1. Returns how many. */
+static unsigned
+cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
+    void **objs, unsigned n)
+{
+	char *start = m->span->start;
+	unsigned next = first, i;
+
+	for (i = 0; i < n && end - next >= nunits; i++, next += nunits) {
+		set_begin(m, next, true);
+		objs[i] = start + (size_t)next * UNIT;
+	}
+	if (i == 0)
+		return 0;
+	if (next < m->nunits)
+		set_begin(m, next, true);
+	set_used(m, first, next, true);
+	m->nfree = (uint16_t)(m->nfree - (next - first));
+	warm(m, first, next);
+	return i;
+}
+
 /* All holes are looked at: what is the longest one that is left? */
 unsigned
 pcm_holes_take(struct pcm_mixed *m, unsigned nunits, void **objs, unsigned n)
 {
 	const uint64_t *used = used_bits(m);
-	unsigned first, end, next, taken = 0, longest = 0;
+	unsigned first, end, cuts, taken = 0, longest = 0;
 
 	for (first = pcm_bits_next(used, 2, 0, m->nunits, false);
 	     first < m->nunits;
 	     first = pcm_bits_next(used, 2, end, m->nunits, false)) {
 		end = pcm_bits_next(used, 2, first, m->nunits, true);
-		for (next = first; taken < n && end - next >= nunits;
-		     next += nunits) {
-			mark(m, next, nunits);
-			objs[taken++] = m->span->start + (size_t)next * UNIT;
-		}
-		if (next > first)
-			warm(m, first, next);
-		if (end - next > longest)
-			longest = end - next;
+		cuts = cut(m, first, end, nunits, objs + taken, n - taken);
+		taken += cuts;
+		first += cuts * nunits;
+		if (end - first > longest)
+			longest = end - first;
 	}
 	m->longest = (uint16_t)longest;
 	return taken;
@@ -172,11 +231,18 @@ unsigned
 pcm_holes_length(const struct pcm_span *span, const struct pcm_mixed *m,
 		 const void *p)
 {
-	unsigned first = unit_of(span, p);
+	size_t offset = (size_t)((const char *)p - span->start);
+	unsigned first = (unsigned)(offset / UNIT);
+	unsigned w = first / PCM_WORD_BITS, shift = first % PCM_WORD_BITS;
+	uint64_t begin = pcm_bits_word(begin_bits(m), 2, w) >> shift;
+	uint64_t used = pcm_bits_word(used_bits(m), 2, w) >> shift;
 
-	if (PCM_UNLIKELY(pcm_holes_check(span, m, p) != PCM_SPAN_OK))
+	if (PCM_UNLIKELY(offset % UNIT != 0 || !(begin & used & 1)))
 		return 0;
-	return pcm_bits_next(begin_bits(m), 2, first + 1,
+	begin >>= 1;
+	if (PCM_LIKELY(begin != 0))
+		return (unsigned)__builtin_ctzll(begin) + 1;
+	return pcm_bits_next(begin_bits(m), 2, (w + 1) * PCM_WORD_BITS,
 			     (unsigned)(span->nbytes / UNIT), true) - first;
 }
 
@@ -191,18 +257,23 @@ is_cold(const struct pcm_mixed *m, const void *p)
 }
 
 /* Of another length than its class: it was freed, and its place is another block's. */
+static PCM_COLD enum pcm_span_fault
+fault_of(const struct pcm_mixed *m, const void *p)
+{
+	enum pcm_span_fault fault = pcm_holes_check(m->span, m, p);
+
+	return fault == PCM_SPAN_OK ? PCM_SPAN_FREE_ALREADY : fault;
+}
+
 enum pcm_span_fault
 pcm_holes_put(struct pcm_mixed *m, unsigned class, const void *p)
 {
-	enum pcm_span_fault fault = pcm_holes_check(m->span, m, p);
 	unsigned nunits = pcm_size_class[class].size / UNIT;
 
 	if (PCM_UNLIKELY(is_cold(m, p)))
 		return PCM_SPAN_FREE_ALREADY;
-	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
-		return fault;
 	if (PCM_UNLIKELY(pcm_holes_length(m->span, m, p) != nunits))
-		return PCM_SPAN_FREE_ALREADY;
+		return fault_of(m, p);
 	unmark(m, unit_of(m->span, p), nunits);
 	return PCM_SPAN_OK;
 }

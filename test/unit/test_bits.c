@@ -65,6 +65,10 @@ START_TEST(random_runs)
 
 		pcm_bits_write(bits, step, first, end, value);
 		memset(model + first, value, end - first);
+		first = below(NBITS);
+		value = below(2) == 1;
+		pcm_bits_put(bits, step, first, value);
+		model[first] = value;
 		compare();
 	}
 }
