@@ -32,6 +32,9 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 /* Bytes in a magazine: bounds what a CPU can hold of a class. */
 #define MAGAZINE_BYTES 65536u
 
+/* Larger blocks are worth more memory than visits for them cost time: small magazines. */
+#define LARGE_MAGAZINE_SIZE 64u
+
 /*
  * A span of blocks of up to SPAN_SMALL bytes has this many of them, so that visits to
  * the page heap are rare, but not more than 16 KiB for it: one block that stays keeps
@@ -73,10 +76,12 @@ slots(uint32_t size, size_t magazine_bytes)
 	size_t most = magazine_bytes < MAGAZINE_BYTES ? magazine_bytes :
 							MAGAZINE_BYTES;
 	uint32_t n = (uint32_t)(most / size);
+	uint32_t nslots = size <= LARGE_MAGAZINE_SIZE ? PCM_MAG_NSLOTS_MAX :
+							PCM_MAG_NSLOTS_SMALL;
 
 	if (n < 1)
 		return most == MAGAZINE_BYTES;
-	return (uint16_t)(n > PCM_MAG_NSLOTS_MAX ? PCM_MAG_NSLOTS_MAX : n);
+	return (uint16_t)(n > nslots ? nslots : n);
 }
 
 atomic_bool pcm_size_class_all;

@@ -185,6 +185,7 @@ START_TEST(magazines)
 		must(sc->nslots == 1 ||
 		     (size_t)sc->nslots * sc->size <= 65536);
 		must(c == 1 || sc->nslots <= pcm_size_class[c - 1].nslots);
+		must((sc->nslots > PCM_MAG_NSLOTS_SMALL) == (sc->size <= 64));
 	}
 	must(pcm_size_class[pcm_size_class_of(64)].nslots ==
 	     PCM_MAG_NSLOTS_MAX);
