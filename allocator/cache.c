@@ -2,7 +2,8 @@
  * cache.c - loaded <-> spare <-> depot <-> central list.
  *
  * Loaded and spare together give the hysteresis: after a visit here at least a
- * magazine's worth of operations passes before the depot is needed again.
+ * magazine's worth of operations passes, or what the spans gave, before the depot is
+ * needed again.
  */
 #include "cache.h"
 

@@ -2,7 +2,8 @@
  * capacity.c - misses count, ticks forget.
  *
  *	total = sum of 2 * capacity * size over all classes: what the magazines of
- *		one CPU hold at most
+ *		one CPU hold at most, once they have been in the slow path since the
+ *		last change
  *	growing needs total * CPUs in use < room(), a part of the heap
  *
  * A miss costs some 150 ns, so GROW_MISSES in one tick of 50 ms are a thousandth of
@@ -148,15 +149,16 @@ forget_misses(unsigned class)
 static void
 shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 {
-	unsigned n = LOAD(idle[class]) + 1u;
+	unsigned n = LOAD(idle[class]) + 1u, least = start(class);
+	unsigned half = now / 2 > least ? now / 2 : least;
 
 	if (n < ticks) {
 		STORE(idle[class], (unsigned char)n);
 		return;
 	}
 	STORE(idle[class], 0);
-	if (now / 2 >= start(class))
-		change(class, now, now / 2);
+	if (half < now)
+		change(class, now, half);
 }
 
 void

@@ -308,8 +308,8 @@ fetch_spans(void *const *objs, unsigned n)
 	}
 }
 
-void
-pcm_central_flush(unsigned class, void **objs, unsigned n)
+static void
+flush(unsigned class, void **objs, unsigned n)
 {
 	enum pcm_span_fault fault = PCM_SPAN_OK;
 	struct pcm_span *span, *empty = NULL;
@@ -336,4 +336,18 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
 		pcm_central_report(objs[done], fault);
 	pcm_central_give_back(empty);
+}
+
+/* Blocks that come back under a lock, lest others wait long for it. */
+#define FLUSH_MAX PCM_MAG_NSLOTS_SMALL
+
+void
+pcm_central_flush(unsigned class, void **objs, unsigned n)
+{
+	unsigned part;
+
+	for (; n > 0; n -= part, objs += part) {
+		part = n < FLUSH_MAX ? n : FLUSH_MAX;
+		flush(class, objs, part);
+	}
 }

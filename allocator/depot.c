@@ -7,6 +7,7 @@
 #include "depot.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "capacity.h"
 #include "central.h"
@@ -32,8 +33,8 @@
 #define MAX_EMPTY 32u
 #define MANY_EMPTY 1u
 
-/* Blocks that go to the spans at a time, lest others wait long for their lock. */
-#define FLUSH_MAX PCM_MAG_NSLOTS_SMALL
+/* Blocks that are looked at under a lock of the spans, lest others wait long for it. */
+#define SIFT_MAX PCM_MAG_NSLOTS_SMALL
 
 /*
  * The magazines of a class that CPUs of one home have put here. Stacks end with NULL, so
@@ -289,13 +290,10 @@ push_full_locked(struct home *home, unsigned class, void **mag)
 void **
 pcm_depot_flush(unsigned class, void **mag)
 {
-	unsigned n = pcm_mag_count(mag), part;
+	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	for (; n > 0; n -= part) {
-		part = n < FLUSH_MAX ? n : FLUSH_MAX;
-		pcm_central_flush(class, objs + n - part, part);
-	}
+	pcm_central_flush(class, objs, n);
 	return objs;
 }
 
@@ -310,6 +308,22 @@ minds_strangers(const struct depot *depot, unsigned class)
 		__atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
 }
 
+/* Those that are left are moved together. */
+static unsigned
+sift_sparse(unsigned class, void **objs, unsigned n)
+{
+	unsigned i, part, left, kept = 0;
+
+	for (i = 0; i < n; i += part) {
+		part = n - i < SIFT_MAX ? n - i : SIFT_MAX;
+		left = pcm_central_sift(class, objs + i, part);
+		if (kept != i)
+			memmove(objs + kept, objs + i, left * sizeof(*objs));
+		kept += left;
+	}
+	return kept;
+}
+
 /* See central.h for what leaves. The magazine may be empty, before and afterwards. */
 static void **
 sift(unsigned class, unsigned which, void **mag)
@@ -317,8 +331,7 @@ sift(unsigned class, unsigned which, void **mag)
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	if (n > 0)
-		n = pcm_central_sift(class, objs, n);
+	n = sift_sparse(class, objs, n);
 	if (n > 0 && minds_strangers(&homes[which].depot[class], class))
 		n = pcm_central_send_strangers(class, which, objs, n);
 	return objs + n;

@@ -183,7 +183,9 @@ pcm_holes_take(struct pcm_mixed *m, unsigned nunits, void **objs, unsigned n)
 static void
 find_longest(struct pcm_mixed *m)
 {
-	pcm_holes_take(m, 1, NULL, 0);
+	void *none;
+
+	pcm_holes_take(m, 1, &none, 0);
 }
 
 void
@@ -269,10 +271,12 @@ enum pcm_span_fault
 pcm_holes_put(struct pcm_mixed *m, unsigned class, const void *p)
 {
 	unsigned nunits = pcm_size_class[class].size / UNIT;
+	unsigned length = pcm_holes_length(m->span, m, p);
 
 	if (PCM_UNLIKELY(is_cold(m, p)))
 		return PCM_SPAN_FREE_ALREADY;
-	if (PCM_UNLIKELY(pcm_holes_length(m->span, m, p) != nunits))
+	/* Blocks of 8 bytes have no units, and are in no mixed span. */
+	if (PCM_UNLIKELY(length == 0 || length != nunits))
 		return fault_of(m, p);
 	unmark(m, unit_of(m->span, p), nunits);
 	return PCM_SPAN_OK;

@@ -52,7 +52,8 @@ enum pcm_span_fault pcm_holes_put(struct pcm_mixed *mixed, unsigned class,
 
 /*
  * Is there a block at p, which lies in the span? And of how many units; 0 if there is none.
- * No lock. All that is read of *mixed is one word of each bitmap, of one cache line.
+ * No lock. What is read of *mixed is one word of each bitmap, of one cache line, and for
+ * the length of a block that goes on in the next word, that one's.
  */
 enum pcm_span_fault pcm_holes_check(const struct pcm_span *span,
 				    const struct pcm_mixed *mixed, const void *p);

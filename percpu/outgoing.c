@@ -6,7 +6,7 @@
 #include "magazine.h"
 #include "percpu.h"
 
-/* Under pcm_mag_lock; linked through w[0]. No list below `first` has any. */
+/* Under pcm_mag_lock; linked through w[1]. No list below `first` has any. */
 static void **lists[PCM_NSTACKS];
 static unsigned first = PCM_NSTACKS;
 

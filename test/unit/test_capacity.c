@@ -123,8 +123,7 @@ START_TEST(small_blocks_get_large_magazines)
 	miss(class, 10 * 256);
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_MAX);
 	ticks(200);
-	must(pcm_capacity(class) < 2 * PCM_MAG_NSLOTS_SMALL);
-	must(pcm_capacity(class) >= PCM_MAG_NSLOTS_SMALL);
+	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
 }
 END_TEST
 

@@ -226,6 +226,12 @@ static void flush_reused(void *arg)
 	put(class_of(208), objs, 1);
 }
 
+/* Blocks of 8 bytes are in no mixed span, whatever lies at the place now. */
+static void flush_tiny(void *p)
+{
+	put(class_of(8), &p, 1);
+}
+
 static void free_interior(void *arg)
 {
 	(void)arg;
@@ -249,6 +255,11 @@ static const struct {
 	{ flush_twice, "free", 0, 0, "block is already free" },
 	{ flush_interior, "free", 0, 16, "pointer into the middle of a block" },
 	{ flush_reused, "free", 0, 0, "block is already free" },
+	{ flush_tiny, "free", 0, 0, "block is already free" },
+	{ flush_tiny, "free", 0, 208, "block is already free" }, /* a hole */
+	{ flush_tiny, "free", 0, 224, "block is already free" },
+	{ flush_tiny, "free", 0, 8, "pointer into the middle of a block" },
+	{ flush_tiny, "free", 0, 16, "pointer into the middle of a block" },
 	{ free_interior, "free", 0, 16, "pointer into the middle of a block" },
 	{ realloc_free_one, "realloc", 1, 0, "block is already free" },
 };
