@@ -149,16 +149,16 @@ forget_misses(unsigned class)
 static void
 shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 {
-	unsigned n = LOAD(idle[class]) + 1u, least = start(class);
-	unsigned half = now / 2 > least ? now / 2 : least;
+	unsigned n = LOAD(idle[class]) + 1u, to;
 
 	if (n < ticks) {
 		STORE(idle[class], (unsigned char)n);
 		return;
 	}
 	STORE(idle[class], 0);
-	if (half < now)
-		change(class, now, half);
+	to = now / 2 > start(class) ? now / 2 : start(class);
+	if (to < now)
+		change(class, now, to);
 }
 
 void

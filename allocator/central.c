@@ -338,16 +338,13 @@ flush(unsigned class, void **objs, unsigned n)
 	pcm_central_give_back(empty);
 }
 
-/* Blocks that come back under a lock, lest others wait long for it. */
-#define FLUSH_MAX PCM_MAG_NSLOTS_SMALL
-
 void
 pcm_central_flush(unsigned class, void **objs, unsigned n)
 {
 	unsigned part;
 
 	for (; n > 0; n -= part, objs += part) {
-		part = n < FLUSH_MAX ? n : FLUSH_MAX;
+		part = n < PCM_CENTRAL_AT_ONCE ? n : PCM_CENTRAL_AT_ONCE;
 		flush(class, objs, part);
 	}
 }

@@ -33,6 +33,9 @@
  */
 #define PCM_CENTRAL_CROWDED 32u
 
+/* Blocks that are put back, or sifted, under one lock, lest others wait long for it. */
+#define PCM_CENTRAL_AT_ONCE PCM_MAG_NSLOTS_SMALL
+
 struct pcm_central {
 	struct pcm_lock lock;
 	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */

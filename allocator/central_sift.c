@@ -4,8 +4,9 @@
  */
 #include "central.h"
 
+#include <string.h>
+
 #include "central_lists.h"
-#include "misuse.h"
 #include "mixed.h"
 #include "pagemap.h"
 
@@ -84,8 +85,8 @@ sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	return kept;
 }
 
-unsigned
-pcm_central_sift(unsigned class, void **objs, unsigned n)
+static unsigned
+sift(unsigned class, void **objs, unsigned n)
 {
 	enum pcm_span_fault fault = PCM_SPAN_OK;
 	struct pcm_span *span, *empty = NULL;
@@ -108,6 +109,21 @@ pcm_central_sift(unsigned class, void **objs, unsigned n)
 	if (PCM_UNLIKELY(fault != PCM_SPAN_OK))
 		pcm_central_report(objs[kept], fault);
 	pcm_central_give_back(empty);
+	return kept;
+}
+
+unsigned
+pcm_central_sift(unsigned class, void **objs, unsigned n)
+{
+	unsigned i, part, left, kept = 0;
+
+	for (i = 0; i < n; i += part) {
+		part = n - i < PCM_CENTRAL_AT_ONCE ? n - i : PCM_CENTRAL_AT_ONCE;
+		left = sift(class, objs + i, part);
+		if (kept != i)
+			memmove(objs + kept, objs + i, left * sizeof(*objs));
+		kept += left;
+	}
 	return kept;
 }
 

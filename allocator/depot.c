@@ -7,7 +7,6 @@
 #include "depot.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
 #include "capacity.h"
 #include "central.h"
@@ -32,9 +31,6 @@
  */
 #define MAX_EMPTY 32u
 #define MANY_EMPTY 1u
-
-/* Blocks that are looked at under a lock of the spans, lest others wait long for it. */
-#define SIFT_MAX PCM_MAG_NSLOTS_SMALL
 
 /*
  * The magazines of a class that CPUs of one home have put here. Stacks end with NULL, so
@@ -212,13 +208,17 @@ set_reuse(struct depot *depot, int reuse)
 				 __ATOMIC_RELAXED);
 }
 
-/* Without the lock: a guess. */
+/* Without the lock these are guesses. */
+static bool
+reuses_much(const struct depot *depot)
+{
+	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
+}
+
 static bool
 spares(const struct depot *depot, bool all)
 {
-	return get_n(&depot->nfull) > 0 &&
-		(all || __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) <
-		 REUSE_MUCH);
+	return get_n(&depot->nfull) > 0 && (all || !reuses_much(depot));
 }
 
 /*
@@ -305,23 +305,7 @@ static bool
 minds_strangers(const struct depot *depot, unsigned class)
 {
 	return pcm_size_class[class].size < PCM_CACHE_LINE / 2 &&
-		__atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
-}
-
-/* Those that are left are moved together. */
-static unsigned
-sift_sparse(unsigned class, void **objs, unsigned n)
-{
-	unsigned i, part, left, kept = 0;
-
-	for (i = 0; i < n; i += part) {
-		part = n - i < SIFT_MAX ? n - i : SIFT_MAX;
-		left = pcm_central_sift(class, objs + i, part);
-		if (kept != i)
-			memmove(objs + kept, objs + i, left * sizeof(*objs));
-		kept += left;
-	}
-	return kept;
+		reuses_much(depot);
 }
 
 /* See central.h for what leaves. The magazine may be empty, before and afterwards. */
@@ -331,7 +315,7 @@ sift(unsigned class, unsigned which, void **mag)
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
-	n = sift_sparse(class, objs, n);
+	n = pcm_central_sift(class, objs, n);
 	if (n > 0 && minds_strangers(&homes[which].depot[class], class))
 		n = pcm_central_send_strangers(class, which, objs, n);
 	return objs + n;

@@ -53,7 +53,7 @@ pcm_mixed_delete(struct pcm_mixed *mixed, unsigned class)
 static void
 set_nonempty(struct pcm_mixed_home *home, unsigned list, bool value)
 {
-	pcm_bits_write(home->nonempty, 1, list, list + 1, value);
+	pcm_bits_put(home->nonempty, 1, list, value);
 }
 
 static void

@@ -57,6 +57,14 @@ mark(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	m->nfree = (uint16_t)(m->nfree - nunits);
 }
 
+/* Of the hole that units first ... end - 1 are in. */
+static unsigned
+length_around(const struct pcm_mixed *m, unsigned first, unsigned end)
+{
+	return pcm_bits_next(used_bits(m), 2, end, m->nunits, true) -
+		pcm_bits_end_before(used_bits(m), 2, first);
+}
+
 /*
  * A block that lies in the middle of a word, as most do, with at least a unit before and
  * one behind it there: both words are read and written once. Returns the length of the
@@ -82,8 +90,7 @@ unmark_in_word(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	if (below != 0 && above != 0)
 		return (unsigned)(__builtin_clzll(below) + nunits +
 				  (unsigned)__builtin_ctzll(above));
-	return pcm_bits_next(used_bits(m), 2, first + nunits, m->nunits, true) -
-		pcm_bits_end_before(used_bits(m), 2, first);
+	return length_around(m, first, first + nunits);
 }
 
 /* The same for any block. */
@@ -98,8 +105,7 @@ unmark_any(struct pcm_mixed *m, unsigned first, unsigned nunits)
 		set_begin(m, first, false);
 	if (end < m->nunits && !pcm_bits_has(used, 2, end))
 		set_begin(m, end, false);
-	return pcm_bits_next(used, 2, end, m->nunits, true) -
-		pcm_bits_end_before(used, 2, first);
+	return length_around(m, first, end);
 }
 
 static void
@@ -149,13 +155,10 @@ cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
 		set_begin(m, next, true);
 		objs[i] = start + (size_t)next * UNIT;
 	}
-	if (i == 0)
-		return 0;
-	if (next < m->nunits)
-		set_begin(m, next, true);
-	set_used(m, first, next, true);
-	m->nfree = (uint16_t)(m->nfree - (next - first));
-	warm(m, first, next);
+	if (i > 0) {
+		mark(m, first, next - first);
+		warm(m, first, next);
+	}
 	return i;
 }
 

@@ -18,9 +18,10 @@
  * each. A page has magazines of one size; what is to be cleared of a top to get
  * the base, `mask`, stands at the page's beginning, and never changes.
  *
- * n, the number of slots, is the magazine's own, 1 <= n <= PCM_MAG_SLOTS(size): it is chosen when the pool hands the magazine out and may be chosen anew whenever it
- * is empty; the sentinel is written then. Magazines of any n can follow each other
- * in a stack. Magazine memory is never unmapped.
+ * n, the number of slots, is the magazine's own, 1 <= n <= PCM_MAG_SLOTS(size): it is
+ * chosen when the pool hands the magazine out and may be chosen anew whenever it is
+ * empty; the sentinel is written then. Magazines of any n can follow each other in a
+ * stack. Magazine memory is never unmapped.
  *
  * PCM_MAG_NONE is the top of no magazine: at once empty and full.
  *
