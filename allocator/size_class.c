@@ -36,11 +36,12 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define LARGE_MAGAZINE_SIZE 64u
 
 /*
- * A span of blocks of up to SPAN_SMALL bytes has this many of them, so that visits to
- * the page heap are rare, but not more than 16 KiB for it: one block that stays keeps
- * the whole span from other sizes. Of larger ones it has as many as fit in a page.
+ * A span of blocks of up to SPAN_SMALL bytes has 16 KiB, so that visits to the page heap
+ * are rare: what lies free in it serves other sizes too, as holes of mixed spans. But
+ * not more than SPAN_NOBJS blocks, for the sake of its bitmap. Of larger ones it has as
+ * many as fit in a page.
  */
-#define SPAN_NOBJS 32u
+#define SPAN_NOBJS 512u
 #define SPAN_BYTES 16384u
 #define SPAN_SMALL 1024u
 #define SPAN_MAX_BYTES ((size_t)512 << 10)
