@@ -12,6 +12,7 @@
 
 /* More than any number of misses between two ticks that is let pass. */
 #define MANY 20000
+#define OFTEN 64 /* GROW_MISSES */
 
 #define START_BYTES 8192u
 #define ROOM_MIN ((size_t)1 << 20)
@@ -101,7 +102,7 @@ START_TEST(grows_by_misses)
 	for (i = 0; i < 10; i++) {
 		unsigned int now;
 
-		miss(class, 256);
+		miss(class, OFTEN);
 		now = pcm_capacity(class);
 		must(now == 2 * before || now == most(class));
 		before = now;
@@ -118,9 +119,9 @@ START_TEST(small_blocks_get_large_magazines)
 	miss(class, 1);
 	ticks(200); /* whoever has used it before */
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
-	miss(class, 256);
+	miss(class, OFTEN);
 	must(pcm_capacity(class) == 2 * PCM_MAG_NSLOTS_SMALL);
-	miss(class, 10 * 256);
+	miss(class, 10 * OFTEN);
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_MAX);
 	ticks(200);
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
@@ -136,7 +137,7 @@ START_TEST(seldom_is_not_enough)
 	miss(class, 1);
 	before = pcm_capacity(class);
 	for (i = 0; i < 100; i++) {
-		miss(class, 100);
+		miss(class, OFTEN / 2);
 		ticks(1);
 		must(pcm_capacity(class) == before);
 	}
