@@ -9,7 +9,7 @@
 
 #define MIB (1 << 20)
 #define PAGE 4096
-#define TURNS 700
+#define TURNS 400
 #define MAX_SLOTS 16
 
 static const char *const modes[] = { "1-32", "5-25", NULL };

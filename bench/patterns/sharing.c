@@ -7,7 +7,7 @@
 #include "harness.h"
 
 #define NBYTES 16
-#define ROUNDS 400000
+#define ROUNDS 300000
 #define WRITES 2000
 
 static const char *const modes[] = { "active", "passive", NULL };

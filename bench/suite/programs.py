@@ -158,7 +158,7 @@ class Memcached:
             server.check_library(env)
             client, out = place.measured(
                 [place.tool("memcached_load"), "mc.sock",
-                 scaled(scale, 500)], {})
+                 scaled(scale, 300)], {})
             values = server.figures(client["wall"])
             values["settled_kib"] = server.memory_kib("Rss", "smaps_rollup")
         finally:
