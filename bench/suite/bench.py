@@ -31,8 +31,8 @@ def options():
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     # At these three rounds of all tests take some seven minutes.
-    args.pattern_scale = (args.scale or 1) * (1 if args.full else 0.2)
-    args.program_scale = (args.scale or 1) * (3 if args.full else 0.7)
+    args.pattern_scale = (args.scale or 1) * (1 if args.full else 0.15)
+    args.program_scale = (args.scale or 1) * (3 if args.full else 0.6)
     args.budget = args.budget or (3600 if args.full else 480)
     args.command = " ".join(
         ["make", "bench-full" if args.full else "bench"] +
