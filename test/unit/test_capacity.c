@@ -12,8 +12,8 @@
 
 /* More than any number of misses between two ticks that is let pass. */
 #define MANY 20000
-#define OFTEN 64 /* GROW_MISSES */
 
+#define GROW_MISSES 64
 #define START_BYTES 8192u
 #define ROOM_MIN ((size_t)1 << 20)
 
@@ -102,7 +102,7 @@ START_TEST(grows_by_misses)
 	for (i = 0; i < 10; i++) {
 		unsigned int now;
 
-		miss(class, OFTEN);
+		miss(class, GROW_MISSES);
 		now = pcm_capacity(class);
 		must(now == 2 * before || now == most(class));
 		before = now;
@@ -119,9 +119,9 @@ START_TEST(small_blocks_get_large_magazines)
 	miss(class, 1);
 	ticks(200); /* whoever has used it before */
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
-	miss(class, OFTEN);
+	miss(class, GROW_MISSES);
 	must(pcm_capacity(class) == 2 * PCM_MAG_NSLOTS_SMALL);
-	miss(class, 10 * OFTEN);
+	miss(class, 10 * GROW_MISSES);
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_MAX);
 	ticks(200);
 	must(pcm_capacity(class) == PCM_MAG_NSLOTS_SMALL);
@@ -137,7 +137,7 @@ START_TEST(seldom_is_not_enough)
 	miss(class, 1);
 	before = pcm_capacity(class);
 	for (i = 0; i < 100; i++) {
-		miss(class, OFTEN / 2);
+		miss(class, GROW_MISSES / 2);
 		ticks(1);
 		must(pcm_capacity(class) == before);
 	}
