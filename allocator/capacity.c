@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "limit.h"
+#include "lock.h"
 #include "percpu.h"
 
 /* What a class begins with, if that is at least one block. */
@@ -41,6 +42,17 @@
 #define ROOM_MIN ((size_t)1 << 20)
 #define ROOM_DIVISOR 64u
 
+/*
+ * Who sleeps for a lock has found the caches too small for all that run. It takes a
+ * thread out of the middle of what it does, and what it holds out of use: with many more
+ * threads than CPUs, one that is preempted while it holds a lock makes all others
+ * that come by wait for it. So many sleeps in a tick, for each CPU, double ROOM_MIN, up to
+ * ROOM_CROWDED for each; CALM_TICKS without any halve it.
+ */
+#define CROWDED_SLEEPS 8u
+#define ROOM_CROWDED ((size_t)2 << 20)
+#define CALM_TICKS 16u
+
 atomic_ushort pcm_capacity_now[PCM_NCLASSES];
 
 /* By home: whoever counts writes to no line that CPUs of other homes write to. */
@@ -50,15 +62,25 @@ static struct {
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
+/* ROOM_MIN has been doubled this often; ticks without a sleep since the last change. */
+static atomic_uint doubled, calm;
+static atomic_uint sleeps_seen;
+
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
+
+static size_t
+room_crowded(void)
+{
+	return ROOM_CROWDED * pcm_percpu_nsets();
+}
 
 static bool
 has_room(size_t more)
 {
 	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
 
-	return all <= ROOM_MIN || all <= pcm_limit_held() / ROOM_DIVISOR;
+	return all <= ROOM_MIN << LOAD(doubled) || all <= pcm_limit_held() / ROOM_DIVISOR;
 }
 
 static size_t
@@ -162,12 +184,30 @@ shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 		change(class, now, to);
 }
 
+static void
+look_at_sleeps(void)
+{
+	unsigned now = LOAD(pcm_lock_nsleeps), n = now - LOAD(sleeps_seen);
+	unsigned times = LOAD(doubled);
+
+	STORE(sleeps_seen, now);
+	STORE(calm, n == 0 ? LOAD(calm) + 1 : 0);
+	if (n >= CROWDED_SLEEPS * pcm_percpu_nsets() &&
+	    ROOM_MIN << times < room_crowded() && !LOAD(pcm_limit_near)) {
+		STORE(doubled, times + 1);
+	} else if (times > 0 && LOAD(calm) >= CALM_TICKS) {
+		STORE(doubled, times - 1);
+		STORE(calm, 0);
+	}
+}
+
 void
 pcm_capacity_tick(void)
 {
-	unsigned ticks = has_room(0) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
-	unsigned c;
+	unsigned ticks, c;
 
+	look_at_sleeps();
+	ticks = has_room(0) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		bool missed = forget_misses(c);
 		unsigned now = pcm_capacity(c);

@@ -329,6 +329,8 @@ get_full_of(unsigned which, unsigned class, void **empty, int reused)
 	struct depot *depot = &home->depot[class];
 	void **mag;
 
+	if (get_n(&depot->nfull) == 0)
+		return PCM_MAG_NONE; /* mostly so for who only allocates */
 	pcm_lock(&depot->lock);
 	mag = pop_full_locked(home, class);
 	if (mag == PCM_MAG_NONE) {

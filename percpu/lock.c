@@ -17,6 +17,9 @@
 
 PCM_TLS bool pcm_lock_passes;
 
+/* Not on a line with what every malloc reads. */
+atomic_uint pcm_lock_nsleeps PCM_LINE_ALIGNED;
+
 static inline void
 relax(void)
 {
@@ -62,9 +65,12 @@ pcm_lock_slow(struct pcm_lock *lock)
 		relax();
 	}
 	while (atomic_exchange_explicit(&lock->state, PCM_LOCK_CONTENDED,
-					memory_order_acquire) != PCM_LOCK_FREE)
+					memory_order_acquire) != PCM_LOCK_FREE) {
+		atomic_fetch_add_explicit(&pcm_lock_nsleeps, 1,
+					  memory_order_relaxed);
 		pcm_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE,
 			     PCM_LOCK_CONTENDED, NULL);
+	}
 }
 
 PCM_COLD void

@@ -62,6 +62,12 @@ pcm_lock_set_rank(struct pcm_lock *lock, enum pcm_lock_rank rank)
 #endif
 }
 
+/*
+ * How often threads have gone to sleep for a lock so far; wraps. Relaxed: whoever reads
+ * it wants to know whether they are many.
+ */
+extern PCM_HIDDEN atomic_uint pcm_lock_nsleeps;
+
 void pcm_lock_slow(struct pcm_lock *lock);
 void pcm_unlock_slow(struct pcm_lock *lock);
 

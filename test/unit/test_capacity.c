@@ -6,6 +6,7 @@
 
 #include "capacity.h"
 #include "limit.h"
+#include "lock.h"
 #include "percpu.h"
 #include "size_class.h"
 #include "slow.h"
@@ -202,6 +203,70 @@ START_TEST(never_more_than_room)
 }
 END_TEST
 
+static void sleeps(unsigned int n)
+{
+	atomic_fetch_add_explicit(&pcm_lock_nsleeps, n, memory_order_relaxed);
+}
+
+/* What all magazines come to hold if those of up to 1 KiB miss as often as it takes. */
+static size_t most_room(void)
+{
+	unsigned int c, last = pcm_size_class_of(1024);
+
+	for (c = 1; c <= last; c++)
+		miss(c, 10 * MANY);
+	return all();
+}
+
+/* Threads that sleep for locks give the magazines room; without them it goes again. */
+START_TEST(sleeping_threads_make_room)
+{
+	unsigned int i, many = 8 * pcm_percpu_nsets();
+	size_t most = 2 * ROOM_MIN * pcm_percpu_nsets(), before, now;
+
+	before = most_room();
+	for (i = 0; i < 10; i++) {
+		sleeps(many - 1);
+		ticks(1);
+	}
+	must(most_room() <= before); /* a few are not too many */
+	sleeps(many);
+	ticks(1);
+	now = most_room();
+	must(before > 2 * ROOM_MIN || now > before);
+	for (i = 0; i < 10; i++) {
+		sleeps(many);
+		ticks(1);
+		now = most_room();
+	}
+	must(now > before);
+	must(now <= (before > most ? before : most));
+	for (i = 0; i < 10; i++) {
+		sleeps(1);
+		ticks(10);
+	}
+	must(most_room() >= now); /* not calm yet */
+	ticks(1000);
+	must(most_room() <= before);
+}
+END_TEST
+
+/* Who is near a limit of memory does not give it to caches. */
+START_TEST(no_more_room_near_the_limit)
+{
+	size_t before = most_room();
+	unsigned int i;
+
+	atomic_store(&pcm_limit_near, true);
+	for (i = 0; i < 10; i++) {
+		sleeps(1000 * pcm_percpu_nsets());
+		ticks(1);
+	}
+	must(most_room() <= before);
+	atomic_store(&pcm_limit_near, false);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("capacity");
@@ -215,5 +280,7 @@ int main(void)
 	tcase_add_test(tests, idle_ones_shrink);
 	tcase_add_test(tests, bounded_by_the_heap);
 	tcase_add_test(tests, never_more_than_room);
+	tcase_add_test(tests, sleeping_threads_make_room);
+	tcase_add_test(tests, no_more_room_near_the_limit);
 	return unit_end();
 }
