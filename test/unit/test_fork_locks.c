@@ -135,7 +135,7 @@ static void use_depot(unsigned int class)
 
 static void use_depot_of(unsigned int class, unsigned int home)
 {
-	void **mag = pcm_depot_get_full(class, home, PCM_MAG_NONE);
+	void **mag = pcm_depot_get_empty(class, home, PCM_MAG_NONE);
 
 	if (mag != PCM_MAG_NONE)
 		pcm_depot_put(class, home, mag);
