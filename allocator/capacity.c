@@ -47,7 +47,7 @@
  * thread out of the middle of what it does, and what it holds out of use: with many more
  * threads than CPUs, one that is preempted while it holds a lock makes all others
  * that come by wait for it. So many sleeps in a tick, for each CPU, double ROOM_MIN, up to
- * ROOM_CROWDED for each; CALM_TICKS without any halve it.
+ * ROOM_CROWDED for each; CALM_TICKS without any halve it. Not near a limit of memory.
  */
 #define CROWDED_SLEEPS 8u
 #define ROOM_CROWDED ((size_t)2 << 20)
@@ -192,9 +192,11 @@ look_at_sleeps(void)
 
 	STORE(sleeps_seen, now);
 	STORE(calm, n == 0 ? LOAD(calm) + 1 : 0);
-	if (n >= CROWDED_SLEEPS * pcm_percpu_nsets() &&
-	    ROOM_MIN << times < room_crowded() && !LOAD(pcm_limit_near)) {
-		STORE(doubled, times + 1);
+	if (LOAD(pcm_limit_near)) {
+		STORE(doubled, 0);
+	} else if (n >= CROWDED_SLEEPS * pcm_percpu_nsets()) {
+		if (ROOM_MIN << times < room_crowded())
+			STORE(doubled, times + 1);
 	} else if (times > 0 && LOAD(calm) >= CALM_TICKS) {
 		STORE(doubled, times - 1);
 		STORE(calm, 0);
