@@ -4,7 +4,8 @@
  *	total = sum of 2 * capacity * size over all classes: what the magazines of
  *		one CPU hold at most, once they have been in the slow path since the
  *		last change
- *	growing needs total * CPUs in use < room(), a part of the heap
+ *	growing needs total * CPUs in use to stay within a part of the heap, or within
+ *		ROOM_MIN, or a multiple of that while threads sleep for locks
  *
  * A miss costs some 150 ns, and 1 us where a magazine goes to the spans, or comes from
  * there: GROW_MISSES in one tick of 50 ms are up to a thousandth of a CPU's time. Below
@@ -69,18 +70,13 @@ static atomic_uint sleeps_seen;
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
 
-static size_t
-room_crowded(void)
-{
-	return ROOM_CROWDED * pcm_percpu_nsets();
-}
-
 static bool
 has_room(size_t more)
 {
 	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
 
-	return all <= ROOM_MIN << LOAD(doubled) || all <= pcm_limit_held() / ROOM_DIVISOR;
+	return all <= ROOM_MIN << LOAD(doubled) ||
+		all <= pcm_limit_held() / ROOM_DIVISOR;
 }
 
 static size_t
@@ -188,14 +184,14 @@ static void
 look_at_sleeps(void)
 {
 	unsigned now = LOAD(pcm_lock_nsleeps), n = now - LOAD(sleeps_seen);
-	unsigned times = LOAD(doubled);
+	unsigned times = LOAD(doubled), nsets = pcm_percpu_nsets();
 
 	STORE(sleeps_seen, now);
 	STORE(calm, n == 0 ? LOAD(calm) + 1 : 0);
 	if (LOAD(pcm_limit_near)) {
 		STORE(doubled, 0);
-	} else if (n >= CROWDED_SLEEPS * pcm_percpu_nsets()) {
-		if (ROOM_MIN << times < room_crowded())
+	} else if (n >= CROWDED_SLEEPS * nsets) {
+		if (ROOM_MIN << times < ROOM_CROWDED * nsets)
 			STORE(doubled, times + 1);
 	} else if (times > 0 && LOAD(calm) >= CALM_TICKS) {
 		STORE(doubled, times - 1);

@@ -208,17 +208,11 @@ set_reuse(struct depot *depot, int reuse)
 				 __ATOMIC_RELAXED);
 }
 
-/* Without the lock these are guesses. */
+/* Without the lock it is a guess. */
 static bool
 reuses_much(const struct depot *depot)
 {
 	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
-}
-
-static bool
-spares(const struct depot *depot, bool all)
-{
-	return get_n(&depot->nfull) > 0 && (all || !reuses_much(depot));
 }
 
 /*
@@ -364,7 +358,7 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 	for (; left != 0 && mag == PCM_MAG_NONE; left &= left - 1) {
 		unsigned other = (unsigned)__builtin_ctz(left);
 
-		if (spares(&homes[other].depot[class], all))
+		if (all || !reuses_much(&homes[other].depot[class]))
 			mag = get_full_of(other, class, empty, 0);
 	}
 	return mag;

@@ -17,6 +17,8 @@
 #define GROW_MISSES 64
 #define START_BYTES 8192u
 #define ROOM_MIN ((size_t)1 << 20)
+#define ROOM_CROWDED ((size_t)2 << 20)
+#define CROWDED_SLEEPS 8
 
 static unsigned int class;
 
@@ -208,6 +210,16 @@ static void sleeps(unsigned int n)
 	atomic_fetch_add_explicit(&pcm_lock_nsleeps, n, memory_order_relaxed);
 }
 
+static void ten_times(unsigned int nsleeps, unsigned int nticks)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		sleeps(nsleeps);
+		ticks(nticks);
+	}
+}
+
 /* What all magazines come to hold if those of up to 1 KiB miss as often as it takes. */
 static size_t most_room(void)
 {
@@ -221,30 +233,21 @@ static size_t most_room(void)
 /* Threads that sleep for locks give the magazines room; without them it goes again. */
 START_TEST(sleeping_threads_make_room)
 {
-	unsigned int i, many = 8 * pcm_percpu_nsets();
-	size_t most = 2 * ROOM_MIN * pcm_percpu_nsets(), before, now;
+	unsigned int many = CROWDED_SLEEPS * pcm_percpu_nsets();
+	size_t most = ROOM_CROWDED * pcm_percpu_nsets(), before, now;
 
 	before = most_room();
-	for (i = 0; i < 10; i++) {
-		sleeps(many - 1);
-		ticks(1);
-	}
+	ten_times(many - 1, 1);
 	must(most_room() <= before); /* a few are not too many */
 	sleeps(many);
 	ticks(1);
 	now = most_room();
 	must(before > 2 * ROOM_MIN || now > before);
-	for (i = 0; i < 10; i++) {
-		sleeps(many);
-		ticks(1);
-		now = most_room();
-	}
+	ten_times(many, 1);
+	now = most_room();
 	must(now > before);
 	must(now <= (before > most ? before : most));
-	for (i = 0; i < 10; i++) {
-		sleeps(1);
-		ticks(10);
-	}
+	ten_times(1, 10);
 	must(most_room() >= now); /* not calm yet */
 	ticks(1000);
 	must(most_room() <= before);
@@ -255,22 +258,16 @@ END_TEST
 START_TEST(no_more_room_near_the_limit)
 {
 	size_t before = most_room(), crowded;
-	unsigned int i, many = 1000 * pcm_percpu_nsets();
+	unsigned int many = 1000 * pcm_percpu_nsets();
 
-	for (i = 0; i < 10; i++) {
-		sleeps(many);
-		ticks(1);
-	}
+	ten_times(many, 1);
 	crowded = most_room();
 	must(crowded > before);
 	atomic_store(&pcm_limit_near, true);
 	sleeps(many);
 	ticks(1);
 	atomic_store(&pcm_limit_near, false);
-	for (i = 0; i < 10; i++) {
-		sleeps(1);
-		ticks(10);
-	}
+	ten_times(1, 10);
 	must(most_room() <= before);
 }
 END_TEST
