@@ -46,20 +46,23 @@ PCM_ALWAYS_INLINE unsigned
 pcm_bits_next(const uint64_t *bits, unsigned step, unsigned from, unsigned n,
 	      bool value)
 {
-	unsigned w = from / PCM_WORD_BITS, found;
+	unsigned w = from / PCM_WORD_BITS, rest = from % PCM_WORD_BITS;
 	uint64_t flip = value ? 0 : ~(uint64_t)0, word;
 
 	if (from >= n)
 		return n;
-	word = (pcm_bits_word(bits, step, w) ^ flip) &
-		~(uint64_t)0 << (from % PCM_WORD_BITS);
-	while (word == 0) {
-		if (++w * PCM_WORD_BITS >= n)
-			return n;
-		word = pcm_bits_word(bits, step, w) ^ flip;
+	word = (pcm_bits_word(bits, step, w) ^ flip) >> rest;
+	if (word == 0) {
+		from -= rest;
+		do {
+			from += PCM_WORD_BITS;
+			if (from >= n)
+				return n;
+			word = pcm_bits_word(bits, step, ++w) ^ flip;
+		} while (word == 0);
 	}
-	found = w * PCM_WORD_BITS + (unsigned)__builtin_ctzll(word);
-	return found < n ? found : n;
+	from += (unsigned)__builtin_ctzll(word);
+	return from < n ? from : n;
 }
 
 /* One more than the last i < before whose bit is set; 0 if there is none. */
@@ -70,13 +73,17 @@ pcm_bits_end_before(const uint64_t *bits, unsigned step, unsigned before)
 	uint64_t word = 0;
 
 	if (rest != 0)
-		word = pcm_bits_word(bits, step, w) & (((uint64_t)1 << rest) - 1);
-	while (word == 0) {
-		if (w == 0)
-			return 0;
-		word = pcm_bits_word(bits, step, --w);
+		word = pcm_bits_word(bits, step, w) << (PCM_WORD_BITS - rest);
+	if (word == 0) {
+		before -= rest;
+		do {
+			if (before == 0)
+				return 0;
+			word = pcm_bits_word(bits, step, --w);
+			before -= word == 0 ? PCM_WORD_BITS : 0;
+		} while (word == 0);
 	}
-	return (w + 1) * PCM_WORD_BITS - (unsigned)__builtin_clzll(word);
+	return before - (unsigned)__builtin_clzll(word);
 }
 
 /* Bits first ... end - 1, first < end. */

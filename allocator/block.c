@@ -132,25 +132,15 @@ pcm_block_free(void *p)
 		pcm_cache_free(class, p);
 }
 
-/* What pcm_block_free_fast() and _next() do with blocks whose class they find. */
-static bool
-push(unsigned class, void *p)
-{
-	return pcm_percpu_push_fast(class, p) ||
-		pcm_block_push_next(class, p);
-}
-
-/* What the pagemap has no class for. False: it is left to pcm_block_free(). */
+/*
+ * No small block: misuse is diagnosed outside of locks. False: it is left to
+ * pcm_block_free().
+ */
 static bool
 release_without_lock(void *p)
 {
-	unsigned class = pcm_mixed_class(p);
-	struct pcm_span *span;
+	struct pcm_span *span = span_of_block("free", p);
 
-	if (class != 0)
-		return push(class, p);
-	/* Misuse is diagnosed outside of locks. */
-	span = span_of_block("free", p);
 	if (span->kind != PCM_SPAN_EMERGENCY)
 		return false;
 	pcm_emergency_free(span);
@@ -160,9 +150,8 @@ release_without_lock(void *p)
 void
 pcm_block_release(void *p)
 {
-	if (p == NULL)
-		return;
-	if (pcm_pagemap_class(p) == 0 && release_without_lock(p))
+	if (pcm_pagemap_class(p) == 0 && pcm_mixed_class(p) == 0 &&
+	    release_without_lock(p))
 		return;
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "compiler.h"
+#include "mixed.h"
 #include "pagemap.h"
 #include "percpu.h"
 #include "shard.h"
@@ -83,13 +84,22 @@ pcm_block_push_next(unsigned class, void *p)
 	return pcm_percpu_push_spare(class, p);
 }
 
-/* Class 0 has no magazines: pcm_block_release() finds out what it is. */
+/*
+ * What the pagemap has no class for is nothing, may lie in a mixed span, for which nothing
+ * was tried yet, or is left to pcm_block_release().
+ */
 static inline bool
 pcm_block_free_next(void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
 
-	return class != 0 && pcm_block_push_next(class, p);
+	if (class != 0)
+		return pcm_block_push_next(class, p);
+	if (p == NULL)
+		return true;
+	class = pcm_mixed_class(p);
+	return class != 0 && (pcm_percpu_push_fast(class, p) ||
+			      pcm_block_push_next(class, p));
 }
 
 /*
@@ -103,8 +113,8 @@ pcm_block_free_next(void *p)
 void *pcm_block_alloc(size_t nbytes, size_t align, bool *zeroed);
 
 /*
- * pcm_block_release() - free a block, for free(): NULL is nothing; what is no
- * block aborts with a diagnostic.
+ * pcm_block_release() - free a block, for free(), when the two above have failed; what is
+ * no block aborts with a diagnostic.
  */
 void pcm_block_release(void *p);
 

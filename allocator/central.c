@@ -303,7 +303,9 @@ fetch_spans(void *const *objs, unsigned n)
 	for (i = 0; i < n; i++) {
 		page = (uintptr_t)objs[i] >> PCM_PAGE_SHIFT;
 		if (page != before)
-			__builtin_prefetch(pcm_pagemap_span(objs[i]), 1);
+			__builtin_prefetch(pcm_pagemap_fetched(
+						   pcm_pagemap_entry(objs[i])),
+					   1);
 		before = page;
 	}
 }

@@ -182,10 +182,11 @@ pcm_central_emptiest_locked(struct pcm_central *central)
 struct pcm_span *
 pcm_central_span_of(unsigned class, const void *p)
 {
-	struct pcm_span *span = pcm_pagemap_span(p);
+	uintptr_t entry = pcm_pagemap_entry(p);
+	struct pcm_span *span = (struct pcm_span *)entry;
 
-	if (span == NULL || span->kind != PCM_SPAN_SMALL ||
-	    span->class != class)
+	if (span == NULL || pcm_pagemap_has_line(entry) ||
+	    span->kind != PCM_SPAN_SMALL || span->class != class)
 		return NULL;
 	return span;
 }

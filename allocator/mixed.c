@@ -18,6 +18,9 @@
 #define SMALLEST 16u
 #define LARGEST 16384u
 
+_Static_assert(PCM_META_MAX / PCM_PAGEMAP_LINE - 1 <= PCM_PAGEMAP_NLINES,
+	       "what has so many lines has a number for each");
+
 struct pcm_mixed_home pcm_mixed_homes[PCM_NHOMES];
 
 bool
@@ -35,9 +38,33 @@ bytes_of(unsigned class)
 	return pcm_holes_bytes((unsigned)(nbytes / UNIT));
 }
 
+/* The largest class of at most so many units; 0: none. */
+static unsigned
+class_within(unsigned nunits)
+{
+	return pcm_size_class_within((size_t)nunits * UNIT);
+}
+
+/* Of blocks of so many units; [0] stays 0, and the rest is filled in from above. */
+static uint8_t class_of_units[LARGEST / UNIT + 1];
+
+/* With the acquire of whoever makes the next mixed span, which comes before its blocks. */
+static void
+fill_class_of_units(void)
+{
+	unsigned n;
+
+	if (__atomic_load_n(&class_of_units[1], __ATOMIC_ACQUIRE) != 0)
+		return;
+	for (n = LARGEST / UNIT; n > 0; n--)
+		__atomic_store_n(&class_of_units[n], (uint8_t)class_within(n),
+				 __ATOMIC_RELEASE);
+}
+
 struct pcm_mixed *
 pcm_mixed_new(unsigned class)
 {
+	fill_class_of_units();
 	return bytes_of(class) > PCM_META_MAX ? NULL :
 						pcm_meta_alloc(bytes_of(class));
 }
@@ -70,13 +97,6 @@ unlink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 	if (home->list[mixed->list] == NULL)
 		set_nonempty(home, mixed->list, false);
 	mixed->list = 0;
-}
-
-/* The largest class of at most so many units; 0: none. */
-static unsigned
-class_within(unsigned nunits)
-{
-	return pcm_size_class_within((size_t)nunits * UNIT);
 }
 
 void
@@ -205,33 +225,23 @@ pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n)
 
 /* ---- back ---- */
 
-/* NULL: it is none, or none any more. Acquire: with the release in pcm_mixed_adopt(). */
-static struct pcm_mixed *
-mixed_of(const struct pcm_span *span)
-{
-	if (span == NULL ||
-	    __atomic_load_n(&span->kind, __ATOMIC_ACQUIRE) != PCM_SPAN_MIXED)
-		return NULL;
-	return span->mixed;
-}
-
 /*
- * The same of p, after its page's class was read: if that was 0 because the span has
- * become mixed, then it is seen to be mixed. The fence is with pcm_mixed_adopt()'s.
+ * The mixed span that p lies in, and which of its units; NULL: in none, or in none any
+ * more. To be called after the class of p's page was read: if that was 0 because the span
+ * has become mixed, then this sees it. The fence is with pcm_mixed_adopt()'s.
  */
-static struct pcm_mixed *
-mixed_at(const void *p, struct pcm_span **span)
+PCM_ALWAYS_INLINE struct pcm_mixed *
+mixed_at(const void *p, unsigned *unit)
 {
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	*span = pcm_pagemap_span(p);
-	return mixed_of(*span);
-}
+	uintptr_t entry;
 
-static bool
-lies_in(const struct pcm_mixed *mixed, const void *p)
-{
-	return (size_t)((const char *)p - mixed->span->start) <
-		mixed->span->nbytes;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	entry = pcm_pagemap_entry(p);
+	if (!pcm_pagemap_has_line(entry))
+		return NULL;
+	*unit = pcm_pagemap_line(entry) * (unsigned)PCM_MIXED_UNITS_PER_PAGE +
+		(unsigned)((uintptr_t)p % PCM_PAGE / UNIT);
+	return pcm_pagemap_header(entry);
 }
 
 void
@@ -246,54 +256,57 @@ pcm_mixed_leave_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
 	home->nunits -= mixed->nunits;
 	home->nfree -= mixed->nunits;
 	span->mixed = NULL;
+	pcm_pagemap_set_span(span->start, span->nbytes >> PCM_PAGE_SHIFT, span);
 	pcm_meta_free(mixed, pcm_holes_bytes(mixed->nunits));
 	span->next = *empty;
 	*empty = span;
 }
 
-/* Those of the n blocks that lie in the span, as far as one after the other does. */
+/* pcm_holes_put(), the first one at that unit; the span finds its place, or leaves. */
 static unsigned
-put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned class,
-	   void *const *objs, unsigned n, struct pcm_span **empty,
+put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned unit,
+	   unsigned class, void *const *objs, unsigned n, struct pcm_span **empty,
 	   enum pcm_span_fault *fault)
 {
-	unsigned done = 0, longest = mixed->longest;
+	const char *start = (const char *)((uintptr_t)objs[0] / UNIT * UNIT) -
+		(size_t)unit * UNIT;
+	unsigned longest = mixed->longest;
+	unsigned done = pcm_holes_put(mixed, start, class, objs, n, fault);
 
-	while (done < n && lies_in(mixed, objs[done])) {
-		*fault = pcm_holes_put(mixed, class, objs[done]);
-		if (PCM_UNLIKELY(*fault != PCM_SPAN_OK))
-			break;
-		done++;
-	}
-	home->nfree += (size_t)done * pcm_size_class[class].size / UNIT;
+	home->nfree += (size_t)done * (pcm_size_class[class].size / UNIT);
 	home->nout[class] -= done;
-	if (pcm_holes_empty(mixed)) {
+	if (pcm_holes_empty(mixed))
 		pcm_mixed_leave_locked(home, mixed, empty);
-		return done;
-	}
-	changed_locked(home, mixed, longest);
+	else
+		changed_locked(home, mixed, longest);
 	return done;
+}
+
+/* If a block was freed twice, its span may have left, and `home` be anything. */
+static struct pcm_mixed_home *
+home_of(const struct pcm_mixed *mixed)
+{
+	return &pcm_mixed_homes[mixed->home % PCM_NHOMES];
 }
 
 unsigned
 pcm_mixed_put(unsigned class, void *const *objs, unsigned n,
 	      struct pcm_span **empty, enum pcm_span_fault *fault)
 {
-	struct pcm_span *span;
-	struct pcm_mixed *mixed = mixed_at(objs[0], &span);
+	unsigned unit, done = 0;
+	struct pcm_mixed *mixed = mixed_at(objs[0], &unit);
 	struct pcm_mixed_home *home;
-	unsigned done = 0;
 
 	*fault = mixed == NULL ? PCM_SPAN_FREE_ALREADY : PCM_SPAN_OK;
 	if (mixed == NULL)
 		return 0;
-	home = &pcm_mixed_homes[pcm_central_home_of(span)];
+	home = home_of(mixed);
 	pcm_lock(&home->lock);
-	/* The first one's span, too, may have left meanwhile, if a block was freed twice. */
+	/* What was looked up without the lock is looked up again. */
 	while (done < n && *fault == PCM_SPAN_OK &&
-	       (mixed = mixed_at(objs[done], &span)) != NULL &&
-	       &pcm_mixed_homes[pcm_central_home_of(span)] == home)
-		done += put_locked(home, mixed, class, objs + done, n - done,
+	       (mixed = mixed_at(objs[done], &unit)) != NULL &&
+	       home_of(mixed) == home)
+		done += put_locked(home, mixed, unit, class, objs + done, n - done,
 				   empty, fault);
 	pcm_unlock(&home->lock);
 	return done;
@@ -302,26 +315,34 @@ pcm_mixed_put(unsigned class, void *const *objs, unsigned n,
 bool
 pcm_mixed_has(const void *p)
 {
-	struct pcm_span *span;
+	unsigned unit;
 
-	return mixed_at(p, &span) != NULL;
+	return mixed_at(p, &unit) != NULL;
 }
 
+/* Longer than any block is what is held while it is given back. */
 unsigned
 pcm_mixed_class(const void *p)
 {
-	struct pcm_span *span;
-	struct pcm_mixed *mixed = mixed_at(p, &span);
+	unsigned unit, length;
+	struct pcm_mixed *mixed = mixed_at(p, &unit);
 
-	return mixed == NULL ? 0 :
-			       class_within(pcm_holes_length(span, mixed, p));
+	if (mixed == NULL || PCM_UNLIKELY((uintptr_t)p % UNIT != 0))
+		return 0;
+	length = pcm_holes_length(mixed, unit);
+	return PCM_LIKELY(length <= LARGEST / UNIT) ?
+		       __atomic_load_n(&class_of_units[length], __ATOMIC_RELAXED) :
+		       0;
 }
 
+/* Acquire: with the release in pcm_mixed_adopt(). */
 enum pcm_span_fault
 pcm_mixed_check(const struct pcm_span *span, const void *p)
 {
-	struct pcm_mixed *mixed = mixed_of(span);
+	struct pcm_mixed *mixed = NULL;
 
+	if (__atomic_load_n(&span->kind, __ATOMIC_ACQUIRE) == PCM_SPAN_MIXED)
+		mixed = span->mixed;
 	return mixed == NULL ? PCM_SPAN_FREE_ALREADY : pcm_holes_check(span, mixed, p);
 }
 
@@ -337,6 +358,7 @@ void
 pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span)
 {
 	struct pcm_mixed_home *home = &pcm_mixed_homes[span->home];
+	size_t npages = span->nbytes >> PCM_PAGE_SHIFT;
 
 	pcm_holes_init(mixed, span);
 	pcm_lock_set_rank(&home->lock, PCM_RANK_MIXED);
@@ -350,9 +372,10 @@ pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span)
 	enter_order_locked(home, mixed);
 	pcm_mixed_relink_locked(home, mixed);
 	span->mixed = mixed;
+	pcm_pagemap_set_lines(span->start, npages, mixed);
 	__atomic_store_n(&span->kind, PCM_SPAN_MIXED, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	pcm_pagemap_set_class(span->start, span->nbytes >> PCM_PAGE_SHIFT, 0);
+	pcm_pagemap_set_class(span->start, npages, 0);
 	pcm_unlock(&home->lock);
 }
 

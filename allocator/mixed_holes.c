@@ -9,6 +9,9 @@
 #define UNIT PCM_MIXED_UNIT
 #define COLD_BITS 64u
 
+/* Units of blocks of 8 bytes, which are in no mixed span: more than any has. */
+#define NOT_MIXED ((unsigned)UINT16_MAX + 1)
+
 static unsigned
 nwords(unsigned nunits)
 {
@@ -57,69 +60,78 @@ mark(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	m->nfree = (uint16_t)(m->nfree - nunits);
 }
 
-/* Of the hole that units first ... end - 1 are in. */
+/* Where the hole begins that reaches up to unit `at`, or would if it were there. */
 static unsigned
-length_around(const struct pcm_mixed *m, unsigned first, unsigned end)
+hole_begin(const struct pcm_mixed *m, unsigned at)
 {
-	return pcm_bits_next(used_bits(m), 2, end, m->nunits, true) -
-		pcm_bits_end_before(used_bits(m), 2, first);
+	return pcm_bits_end_before(used_bits(m), 2, at);
+}
+
+/* Where the hole that begins at unit `at` ends. */
+PCM_ALWAYS_INLINE unsigned
+hole_end(const struct pcm_mixed *m, unsigned at)
+{
+	return pcm_bits_next(used_bits(m), 2, at, m->nunits, true);
+}
+
+/* So many units are free now, in the hole first ... end - 1. */
+static void
+count_hole(struct pcm_mixed *m, unsigned nunits, unsigned first, unsigned end)
+{
+	m->nfree = (uint16_t)(m->nfree + nunits);
+	if (end - first > m->longest)
+		m->longest = (uint16_t)(end - first);
+}
+
+/* Where used begins or ends no more, nothing begins. */
+static void
+unmark(struct pcm_mixed *m, unsigned first, unsigned nunits)
+{
+	unsigned end = first + nunits, begin_of_hole, end_of_hole;
+
+	set_used(m, first, end, false);
+	begin_of_hole = hole_begin(m, first);
+	end_of_hole = hole_end(m, end);
+	if (begin_of_hole < first || first == 0)
+		set_begin(m, first, false);
+	if (end_of_hole > end)
+		set_begin(m, end, false);
+	count_hole(m, nunits, begin_of_hole, end_of_hole);
 }
 
 /*
- * A block that lies in the middle of a word, as most do, with at least a unit before and
- * one behind it there: both words are read and written once. Returns the length of the
- * hole that it is in now.
+ * The same for a block that lies in the middle of a word, as most do, with at least a unit
+ * before and one behind it there: each bitmap's word is read and written once. False: it
+ * does not lie there, or is none of that length; nothing has changed.
  */
-static unsigned
+static bool
 unmark_in_word(struct pcm_mixed *m, unsigned first, unsigned nunits)
 {
 	unsigned w = first / PCM_WORD_BITS, shift = first % PCM_WORD_BITS;
 	uint64_t *begin = &m->bits[2 * w], *used = &m->bits[2 * w + 1];
-	uint64_t now = *used & ~((((uint64_t)1 << nunits) - 1) << shift);
-	uint64_t below = now << (PCM_WORD_BITS - shift);
-	uint64_t above = now >> (shift + nunits);
-	uint64_t ends = 0;
+	uint64_t block, edges, edge, now, below, above;
+	unsigned hole, end = first + nunits;
 
-	/* Where used begins or ends no more, nothing begins. */
-	if (!(below >> (PCM_WORD_BITS - 1)))
-		ends |= (uint64_t)1 << shift;
-	if (!(above & 1))
-		ends |= (uint64_t)1 << (shift + nunits);
+	if (shift == 0 || shift + nunits >= PCM_WORD_BITS)
+		return false;
+	edge = (uint64_t)1 << shift;
+	block = (edge << nunits) - edge;
+	edges = edge | edge << nunits;
+	if ((*begin & (block | edges)) != edges || (*used & block) != block)
+		return false;
+	now = *used & ~block;
 	__atomic_store_n(used, now, __ATOMIC_RELAXED);
-	__atomic_store_n(begin, *begin & ~ends, __ATOMIC_RELAXED);
-	if (below != 0 && above != 0)
-		return (unsigned)(__builtin_clzll(below) + nunits +
-				  (unsigned)__builtin_ctzll(above));
-	return length_around(m, first, first + nunits);
-}
-
-/* The same for any block. */
-static unsigned
-unmark_any(struct pcm_mixed *m, unsigned first, unsigned nunits)
-{
-	const uint64_t *used = used_bits(m);
-	unsigned end = first + nunits;
-
-	set_used(m, first, end, false);
-	if (first == 0 || !pcm_bits_has(used, 2, first - 1))
-		set_begin(m, first, false);
-	if (end < m->nunits && !pcm_bits_has(used, 2, end))
-		set_begin(m, end, false);
-	return length_around(m, first, end);
-}
-
-static void
-unmark(struct pcm_mixed *m, unsigned first, unsigned nunits)
-{
-	unsigned shift = first % PCM_WORD_BITS, length;
-
-	if (PCM_LIKELY(shift > 0 && shift + nunits < PCM_WORD_BITS))
-		length = unmark_in_word(m, first, nunits);
-	else
-		length = unmark_any(m, first, nunits);
-	m->nfree = (uint16_t)(m->nfree + nunits);
-	if (length > m->longest)
-		m->longest = (uint16_t)length;
+	/* What is used just before or behind it ends or begins there. */
+	__atomic_store_n(begin, (*begin & ~edges) | (edges & (now | now << 1)),
+			 __ATOMIC_RELAXED);
+	below = now << (PCM_WORD_BITS - shift);
+	above = now >> (shift + nunits);
+	hole = PCM_LIKELY(below != 0) ? first - (unsigned)__builtin_clzll(below) :
+					hole_begin(m, first);
+	end = PCM_LIKELY(above != 0) ? end + (unsigned)__builtin_ctzll(above) :
+				       hole_end(m, end);
+	count_hole(m, nunits, hole, end);
+	return true;
 }
 
 /* Bits first ... end - 1, as far as there are bits. */
@@ -139,43 +151,86 @@ static void
 warm(struct pcm_mixed *m, unsigned first, unsigned end)
 {
 	if (PCM_UNLIKELY(m->cold != 0))
-		m->cold &= ~page_bits(first * UNIT / pcm_sys_page,
-				      (end * UNIT - 1) / pcm_sys_page + 1);
+		m->cold &= ~page_bits(pcm_sys_npages(first * UNIT),
+				      pcm_sys_npages(end * UNIT - 1) + 1);
 }
 
-/* Up to n blocks from the beginning of the hole first ... end - 1. Returns how many. */
+/* Up to n blocks, one at least, from the hole first ... end - 1. Returns how many. */
 static unsigned
 cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
     void **objs, unsigned n)
 {
 	char *start = m->span->start;
-	unsigned next = first, i;
+	unsigned next = first, i = 0;
 
-	for (i = 0; i < n && end - next >= nunits; i++, next += nunits) {
+	do {
 		set_begin(m, next, true);
-		objs[i] = start + (size_t)next * UNIT;
-	}
-	if (i > 0) {
-		mark(m, first, next - first);
-		warm(m, first, next);
-	}
+		objs[i++] = start + (size_t)next * UNIT;
+		next += nunits;
+	} while (i < n && end - next >= nunits);
+	mark(m, first, next - first);
+	warm(m, first, next);
 	return i;
+}
+
+/*
+ * A walk through the holes, lowest first: the free units of the word of units that begins
+ * at `at`, but for those that it has passed. It begins with { -PCM_WORD_BITS, 0 }.
+ */
+struct walk {
+	unsigned at;
+	uint64_t free;
+};
+
+static uint64_t
+free_units(const struct pcm_mixed *m, unsigned at)
+{
+	return ~pcm_bits_word(used_bits(m), 2, at / PCM_WORD_BITS);
+}
+
+/* The next hole is first ... end - 1; false: that was the last one. */
+PCM_ALWAYS_INLINE bool
+next_hole(const struct pcm_mixed *m, struct walk *walk, unsigned *first, unsigned *end)
+{
+	uint64_t used_above;
+	unsigned low;
+
+	while (walk->free == 0) {
+		walk->at += PCM_WORD_BITS;
+		if (walk->at >= m->nunits)
+			return false;
+		walk->free = free_units(m, walk->at);
+	}
+	low = (unsigned)__builtin_ctzll(walk->free);
+	*first = walk->at + low;
+	/* Adding its lowest bit carries through the lowest run of ones. */
+	used_above = walk->free + ((uint64_t)1 << low);
+	if (PCM_LIKELY(used_above != 0)) {
+		*end = walk->at + (unsigned)__builtin_ctzll(used_above);
+		walk->free &= used_above;
+		return true;
+	}
+	*end = hole_end(m, walk->at + PCM_WORD_BITS);
+	walk->at = *end - *end % PCM_WORD_BITS;
+	walk->free = walk->at < m->nunits ?
+		free_units(m, walk->at) & ~(uint64_t)0 << (*end % PCM_WORD_BITS) :
+		0;
+	return true;
 }
 
 /* All holes are looked at: what is the longest one that is left? */
 unsigned
 pcm_holes_take(struct pcm_mixed *m, unsigned nunits, void **objs, unsigned n)
 {
-	const uint64_t *used = used_bits(m);
+	struct walk walk = { -PCM_WORD_BITS, 0 };
 	unsigned first, end, cuts, taken = 0, longest = 0;
 
-	for (first = pcm_bits_next(used, 2, 0, m->nunits, false);
-	     first < m->nunits;
-	     first = pcm_bits_next(used, 2, end, m->nunits, false)) {
-		end = pcm_bits_next(used, 2, first, m->nunits, true);
-		cuts = cut(m, first, end, nunits, objs + taken, n - taken);
-		taken += cuts;
-		first += cuts * nunits;
+	while (next_hole(m, &walk, &first, &end)) {
+		if (end - first >= nunits && taken < n) {
+			cuts = cut(m, first, end, nunits, objs + taken, n - taken);
+			taken += cuts;
+			first += cuts * nunits;
+		}
 		if (end - first > longest)
 			longest = end - first;
 	}
@@ -203,6 +258,7 @@ pcm_holes_init(struct pcm_mixed *m, struct pcm_span *span)
 		.nunits = (uint16_t)nunits,
 		.nfree = (uint16_t)nunits,
 		.tick = span->tick,
+		.home = span->home,
 	};
 	for (i = 0; i < 2 * nwords(nunits); i++)
 		m->bits[i] = 0;
@@ -232,30 +288,11 @@ pcm_holes_check(const struct pcm_span *span, const struct pcm_mixed *m,
 						       PCM_SPAN_NOT_A_BLOCK;
 }
 
-unsigned
-pcm_holes_length(const struct pcm_span *span, const struct pcm_mixed *m,
-		 const void *p)
-{
-	size_t offset = (size_t)((const char *)p - span->start);
-	unsigned first = (unsigned)(offset / UNIT);
-	unsigned w = first / PCM_WORD_BITS, shift = first % PCM_WORD_BITS;
-	uint64_t begin = pcm_bits_word(begin_bits(m), 2, w) >> shift;
-	uint64_t used = pcm_bits_word(used_bits(m), 2, w) >> shift;
-
-	if (PCM_UNLIKELY(offset % UNIT != 0 || !(begin & used & 1)))
-		return 0;
-	begin >>= 1;
-	if (PCM_LIKELY(begin != 0))
-		return (unsigned)__builtin_ctzll(begin) + 1;
-	return pcm_bits_next(begin_bits(m), 2, (w + 1) * PCM_WORD_BITS,
-			     (unsigned)(span->nbytes / UNIT), true) - first;
-}
-
 /* Used and yet cold: its page is held while it is given back. */
 static bool
-is_cold(const struct pcm_mixed *m, const void *p)
+is_cold(const struct pcm_mixed *m, size_t offset)
 {
-	size_t page = (size_t)((const char *)p - m->span->start) / pcm_sys_page;
+	size_t page = pcm_sys_npages(offset);
 
 	return PCM_UNLIKELY(m->cold != 0) && page < COLD_BITS &&
 		(m->cold >> page & 1);
@@ -270,19 +307,44 @@ fault_of(const struct pcm_mixed *m, const void *p)
 	return fault == PCM_SPAN_OK ? PCM_SPAN_FREE_ALREADY : fault;
 }
 
-enum pcm_span_fault
-pcm_holes_put(struct pcm_mixed *m, unsigned class, const void *p)
+static enum pcm_span_fault
+put(struct pcm_mixed *m, const void *p, size_t offset, unsigned nunits)
 {
-	unsigned nunits = pcm_size_class[class].size / UNIT;
-	unsigned length = pcm_holes_length(m->span, m, p);
+	unsigned unit = (unsigned)(offset / UNIT);
 
-	if (PCM_UNLIKELY(is_cold(m, p)))
+	if (PCM_UNLIKELY(is_cold(m, offset)))
 		return PCM_SPAN_FREE_ALREADY;
-	/* Blocks of 8 bytes have no units, and are in no mixed span. */
-	if (PCM_UNLIKELY(length == 0 || length != nunits))
+	if (PCM_UNLIKELY(offset % UNIT != 0))
 		return fault_of(m, p);
-	unmark(m, unit_of(m->span, p), nunits);
+	if (PCM_LIKELY(unmark_in_word(m, unit, nunits)))
+		return PCM_SPAN_OK;
+	if (PCM_UNLIKELY(pcm_holes_length(m, unit) != nunits))
+		return fault_of(m, p);
+	unmark(m, unit, nunits);
 	return PCM_SPAN_OK;
+}
+
+unsigned
+pcm_holes_put(struct pcm_mixed *m, const char *start, unsigned class,
+	      void *const *objs, unsigned n, enum pcm_span_fault *fault)
+{
+	unsigned nunits = pcm_size_class[class].size / UNIT, done;
+	size_t nbytes = (size_t)m->nunits * UNIT;
+	enum pcm_span_fault found = PCM_SPAN_OK;
+
+	if (PCM_UNLIKELY(nunits == 0))
+		nunits = NOT_MIXED;
+	for (done = 0; done < n; done++) {
+		size_t offset = (size_t)((const char *)objs[done] - start);
+
+		if (offset >= nbytes)
+			break;
+		found = put(m, objs[done], offset, nunits);
+		if (PCM_UNLIKELY(found != PCM_SPAN_OK))
+			break;
+	}
+	*fault = found;
+	return done;
 }
 
 /* ---- pages ---- */
@@ -306,7 +368,7 @@ bool
 pcm_holes_next_warm(const struct pcm_mixed *m, unsigned from,
 		    struct pcm_holes_pages *pages)
 {
-	unsigned end, npages = (unsigned)(m->span->nbytes / pcm_sys_page);
+	unsigned end, npages = (unsigned)pcm_sys_npages(m->span->nbytes);
 
 	/* With OS pages larger than ours a span may begin in the middle of one. */
 	if (npages > COLD_BITS || (uintptr_t)m->span->start % pcm_sys_page != 0)

@@ -19,11 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bits.h"
 #include "mixed.h"
+#include "pagemap.h"
 #include "span.h"
 
+/* The header of the lines that the pages' entries in the pagemap lead to: their bits. */
 struct pcm_mixed {
-	struct pcm_span *span;
+	struct pcm_span *span;		 /* first: see pagemap.h */
 	struct pcm_mixed *prev, *next;	 /* of its list */
 	struct pcm_mixed *older, *newer; /* by the last take or put; if not settled */
 	uint64_t cold;	  /* OS pages in holes that were given back, or just are (held) */
@@ -33,8 +36,16 @@ struct pcm_mixed {
 	uint8_t list;	  /* 0: none */
 	uint8_t tick;	  /* of the last take or put */
 	bool settled;	  /* nothing taken or put since its pages went back */
+	uint8_t home;	  /* the span's */
 	uint64_t bits[];  /* words of begin and of used in turns */
-};
+} __attribute__((aligned(PCM_PAGEMAP_LINE)));
+
+#define PCM_MIXED_UNITS_PER_PAGE (PCM_PAGE / PCM_MIXED_UNIT)
+
+/* Of a page: a bit of each kind for each unit. */
+_Static_assert(PCM_MIXED_UNITS_PER_PAGE / 8 * 2 == PCM_PAGEMAP_LINE,
+	       "the bits of a page fill a line");
+_Static_assert(sizeof(struct pcm_mixed) == PCM_PAGEMAP_LINE, "the header fills a line");
 
 /* Bytes of the structure for a span of so many units. */
 size_t pcm_holes_bytes(unsigned nunits);
@@ -46,19 +57,41 @@ void pcm_holes_init(struct pcm_mixed *mixed, struct pcm_span *span);
 unsigned pcm_holes_take(struct pcm_mixed *mixed, unsigned nunits, void **objs,
 			unsigned n);
 
-/* The block of the class at p becomes a part of the hole around it, if it is one. */
-enum pcm_span_fault pcm_holes_put(struct pcm_mixed *mixed, unsigned class,
-				  const void *p);
-
 /*
- * Is there a block at p, which lies in the span? And of how many units; 0 if there is none.
- * No lock. What is read of *mixed is one word of each bitmap, of one cache line, and for
- * the length of a block that goes on in the next word, that one's.
+ * pcm_holes_put() - those of the n blocks of the class become a part of the hole around
+ * them that come before the first one outside of the span, which begins at `start`.
+ *
+ * Returns how many; *fault tells whether the next one is none to be freed, and
+ * nothing has changed for it.
  */
+unsigned pcm_holes_put(struct pcm_mixed *mixed, const char *start, unsigned class,
+		       void *const *objs, unsigned n, enum pcm_span_fault *fault);
+
+/* Is there a block at p, which lies in the span? No lock. */
 enum pcm_span_fault pcm_holes_check(const struct pcm_span *span,
 				    const struct pcm_mixed *mixed, const void *p);
-unsigned pcm_holes_length(const struct pcm_span *span,
-			  const struct pcm_mixed *mixed, const void *p);
+
+/*
+ * pcm_holes_length() - of how many units is the block that begins at that one? 0: none
+ * begins there. No lock. What is read is one word of each bitmap, of one cache line, and
+ * the next one's where a block goes on.
+ */
+PCM_ALWAYS_INLINE unsigned
+pcm_holes_length(const struct pcm_mixed *mixed, unsigned unit)
+{
+	unsigned w = unit / PCM_WORD_BITS, shift = unit % PCM_WORD_BITS;
+	const uint64_t *bits = mixed->bits;
+	uint64_t begin = pcm_bits_word(bits, 2, w) >> shift;
+	uint64_t used = pcm_bits_word(bits + 1, 2, w) >> shift;
+
+	if (PCM_UNLIKELY(!(begin & used & 1)))
+		return 0;
+	begin >>= 1;
+	if (PCM_LIKELY(begin != 0))
+		return (unsigned)__builtin_ctzll(begin) + 1;
+	return pcm_bits_next(bits, 2, (w + 1) * PCM_WORD_BITS, mixed->nunits, true) -
+		unit;
+}
 
 /* OS pages first ... end - 1 of the span. */
 struct pcm_holes_pages {

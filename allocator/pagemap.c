@@ -106,21 +106,34 @@ pcm_pagemap_bytes(void)
 void
 pcm_pagemap_release(const void *p)
 {
-	size_t grain = pcm_sys_page / sizeof(struct pcm_span *);
+	size_t grain = pcm_sys_page / sizeof(uintptr_t);
 	size_t first = pcm_pagemap_index(p) & ~(grain - 1);
 
-	pcm_sys_release(&pcm_pagemap_leaf_of(p)->span[first], pcm_sys_page);
+	pcm_sys_release(&pcm_pagemap_leaf_of(p)->entry[first], pcm_sys_page);
 }
 
 /* Never crosses a leaf: runs of more than a page lie within a hugepage. */
 void
 pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span)
 {
-	struct pcm_span **entry = &pcm_pagemap_leaf_of(p)->span[pcm_pagemap_index(p)];
+	uintptr_t *entry = &pcm_pagemap_leaf_of(p)->entry[pcm_pagemap_index(p)];
 	size_t i;
 
 	for (i = 0; i < npages; i++)
-		__atomic_store_n(&entry[i], span, __ATOMIC_RELAXED);
+		__atomic_store_n(&entry[i], (uintptr_t)span, __ATOMIC_RELAXED);
+}
+
+void
+pcm_pagemap_set_lines(const void *p, size_t npages, const void *header)
+{
+	uintptr_t *entry = &pcm_pagemap_leaf_of(p)->entry[pcm_pagemap_index(p)];
+	size_t i;
+
+	for (i = 0; i < npages; i++)
+		__atomic_store_n(&entry[i],
+				 (uintptr_t)header + (i + 1) * PCM_PAGEMAP_LINE +
+					 2 * i + 1,
+				 __ATOMIC_RELEASE);
 }
 
 void

@@ -5,7 +5,7 @@
  * for each GiB in use. Leaves are mapped when first needed and never go away.
  *
  *	root[address >> 30]  ->  leaf	.class[(address >> 12) % 2^18]
- *					.span [(address >> 12) % 2^18]
+ *					.entry[(address >> 12) % 2^18]
  *					.huge [(address >> 21) % 512]
  *
  * A root entry is a distance in bytes from an all-zero leaf, so that entry 0,
@@ -36,9 +36,20 @@
 struct pcm_span;
 struct pcm_hugepage;
 
+/*
+ * An entry is the address of the page's span, or, of a page that has a cache line of its
+ * own, that of the line, so that who needs no more than that has one cache miss less. The
+ * lines of a run follow each other behind a header, a line too, that begins with the
+ * address of the span:
+ *
+ *	header | line 0 | line 1 | ...		entry of page k: &line k + 2 * k + 1
+ */
+#define PCM_PAGEMAP_LINE 64u
+#define PCM_PAGEMAP_NLINES (PCM_PAGEMAP_LINE / 2) /* of a run, at most */
+
 struct pcm_pagemap_leaf {
 	uint8_t class[PCM_LEAF_NPAGES];
-	struct pcm_span *span[PCM_LEAF_NPAGES];
+	uintptr_t entry[PCM_LEAF_NPAGES];
 	struct pcm_hugepage *huge[PCM_LEAF_NHUGE];
 };
 
@@ -107,16 +118,55 @@ pcm_pagemap_index(const void *p)
 	return ((uintptr_t)p >> PCM_PAGE_SHIFT) % PCM_LEAF_NPAGES;
 }
 
-/* Span that p's page belongs to, or NULL. */
-static inline struct pcm_span *
-pcm_pagemap_span(const void *p)
+/* What the page's entry leads to is published with release; as above. */
+PCM_ALWAYS_INLINE uintptr_t
+pcm_pagemap_entry(const void *p)
 {
 	struct pcm_pagemap_leaf *leaf = pcm_pagemap_leaf_of(p);
 
 	if (PCM_UNLIKELY(leaf == NULL))
-		return NULL;
-	return __atomic_load_n(&leaf->span[pcm_pagemap_index(p)],
+		return 0;
+	return __atomic_load_n(&leaf->entry[pcm_pagemap_index(p)],
 			       __ATOMIC_RELAXED);
+}
+
+/* The span's or the line's cache line: what is worth a prefetch. */
+static inline void *
+pcm_pagemap_fetched(uintptr_t entry)
+{
+	return (void *)(entry & ~(uintptr_t)(PCM_PAGEMAP_LINE - 1));
+}
+
+/* Has the page a line? */
+static inline bool
+pcm_pagemap_has_line(uintptr_t entry)
+{
+	return entry & 1;
+}
+
+/* Requires pcm_pagemap_has_line(): the page's number in its run, and the header. */
+static inline unsigned
+pcm_pagemap_line(uintptr_t entry)
+{
+	return (unsigned)(entry / 2 % PCM_PAGEMAP_NLINES);
+}
+
+static inline void *
+pcm_pagemap_header(uintptr_t entry)
+{
+	return (char *)pcm_pagemap_fetched(entry) -
+		(pcm_pagemap_line(entry) + 1) * PCM_PAGEMAP_LINE;
+}
+
+/* Span that p's page belongs to, or NULL. */
+static inline struct pcm_span *
+pcm_pagemap_span(const void *p)
+{
+	uintptr_t entry = pcm_pagemap_entry(p);
+
+	if (PCM_UNLIKELY(pcm_pagemap_has_line(entry)))
+		return *(struct pcm_span **)pcm_pagemap_header(entry);
+	return (struct pcm_span *)entry;
 }
 
 /* Hugepage of the page heap that p lies in, or NULL. */
@@ -142,7 +192,7 @@ size_t pcm_pagemap_bytes(void);
 
 /* Bytes of address space whose spans are in one OS page of a leaf. */
 #define PCM_PAGEMAP_GRAIN(os_page) \
-	((os_page) / sizeof(struct pcm_span *) << PCM_PAGE_SHIFT)
+	((os_page) / sizeof(uintptr_t) << PCM_PAGE_SHIFT)
 
 /*
  * pcm_pagemap_release() - gives back the OS page with the spans of the grain that p
@@ -150,8 +200,9 @@ size_t pcm_pagemap_bytes(void);
  */
 void pcm_pagemap_release(const void *p);
 
-/* All within one leaf. */
+/* All within one leaf. `header`: with so many lines behind it, no more than there can be. */
 void pcm_pagemap_set_span(const void *p, size_t npages, struct pcm_span *span);
+void pcm_pagemap_set_lines(const void *p, size_t npages, const void *header);
 void pcm_pagemap_set_class(const void *p, size_t npages, unsigned class);
 
 /* Enters a hugepage, which may come to hold small objects. */

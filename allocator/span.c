@@ -149,8 +149,8 @@ warm(struct pcm_span *span, const char *obj, size_t nbytes)
 {
 	size_t first = (size_t)(obj - span->start);
 
-	span->cold &= (uint16_t)~bits(first / pcm_sys_page,
-			    (first + nbytes - 1) / pcm_sys_page);
+	span->cold &= (uint16_t)~bits(pcm_sys_npages(first),
+			    pcm_sys_npages(first + nbytes - 1));
 }
 
 /* Blocks are taken lowest first: those above it were never taken. */
@@ -318,7 +318,7 @@ bool
 pcm_span_next_warm(const struct pcm_span *span, unsigned from,
 		   struct pcm_span_run *run)
 {
-	unsigned end, npages = (unsigned)(span->nbytes / pcm_sys_page);
+	unsigned end, npages = (unsigned)pcm_sys_npages(span->nbytes);
 
 	/* With OS pages larger than ours a span may begin in the middle of one. */
 	if (npages > COLD_BITS || (uintptr_t)span->start % pcm_sys_page != 0)

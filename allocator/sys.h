@@ -17,6 +17,13 @@
 /* Bytes of an OS page: 4, 16 or 64 KiB. Set by pcm_sys_init(). */
 extern size_t pcm_sys_page;
 
+/* How many whole pages fit into nbytes: a shift, where blocks come and go. */
+static inline size_t
+pcm_sys_npages(size_t nbytes)
+{
+	return nbytes >> __builtin_ctzl(pcm_sys_page);
+}
+
 /* Reads the page size from the auxiliary vector. */
 void pcm_sys_init(void);
 

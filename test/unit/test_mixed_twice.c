@@ -49,13 +49,15 @@ static enum pcm_span_fault put_one(unsigned int class, void *p)
 }
 
 static enum pcm_span_fault put_locked(struct pcm_mixed *mixed, unsigned int class,
-				      const void *p)
+				      void *p)
 {
 	enum pcm_span_fault fault;
+	unsigned int done;
 
 	pcm_lock(&home->lock);
-	fault = pcm_holes_put(mixed, class, p);
+	done = pcm_holes_put(mixed, mixed->span->start, class, &p, 1, &fault);
 	pcm_unlock(&home->lock);
+	must(done == (fault == PCM_SPAN_OK));
 	return fault;
 }
 
@@ -180,6 +182,59 @@ END_TEST
 /* ---- freed twice while its span leaves ---- */
 
 #define LEAVING 208
+
+/* More than any block has: it is of no class, and free() says what it is. */
+START_TEST(held_for_long)
+{
+	unsigned int c = class_of(15360), n = pcm_size_class[c].nobjs;
+	struct pcm_holes_pages pages;
+	struct pcm_mixed *mixed;
+	char *p;
+
+	if (pcm_sys_page > PCM_PAGE)
+		return;
+	mixed = make_mixed(c, n)->mixed;
+	must(pcm_holes_next_warm(mixed, 0, &pages));
+	must((pages.end - pages.first) * pcm_sys_page > 16384);
+	p = mixed->span->start + pages.first * pcm_sys_page;
+	hold(mixed, &pages);
+	must(pcm_mixed_class(p) == 0 && pcm_mixed_has(p));
+	must_abort(free_held, "free", p, "block is already free");
+	unhold(mixed, &pages, true);
+	put(c, objs, 1);
+	must(mixed_stats().nspans == 0);
+}
+END_TEST
+
+/*
+ * Two blocks, or a hole, where one block of their length might be: they lie in the middle
+ * of words of the bitmaps, at their ends, and across. And what begins at no unit.
+ */
+START_TEST(freed_as_another_class)
+{
+	unsigned int whole = class_of(288), half = class_of(144), i, n;
+	struct pcm_span *span = make_mixed(whole, 2);
+	void *got[NOBJS_MAX / 4];
+
+	n = take(half, got, NOBJS_MAX / 4);
+	must(n >= 2);
+	for (i = 0; i < n; i++) {
+		char *p = got[i];
+
+		must(put_one(whole, p) == PCM_SPAN_FREE_ALREADY);
+		must(put_one(half, p + 8) == PCM_SPAN_NOT_A_BLOCK);
+		must(put_one(half, p + 16) == PCM_SPAN_NOT_A_BLOCK);
+		must(pcm_mixed_class(p + 8) == 0 && pcm_mixed_class(p) == half);
+	}
+	put(half, got, n);
+	for (i = 0; i < n; i += 2) {
+		must(put_one(whole, got[i]) == PCM_SPAN_FREE_ALREADY);
+		must(put_one(half, got[i]) == PCM_SPAN_FREE_ALREADY);
+	}
+	must(span->kind == PCM_SPAN_MIXED);
+	verify();
+}
+END_TEST
 
 static void act_flush(void *p)
 {
@@ -309,6 +364,7 @@ static void leave_while_waited_for(void *p)
 	struct pcm_mixed *mixed = pcm_pagemap_span(p)->mixed;
 	unsigned int c = class_of(LEAVING);
 	struct pcm_span *empty = NULL;
+	enum pcm_span_fault fault;
 	pthread_t thread;
 
 	put(c, &p, 1);
@@ -317,7 +373,7 @@ static void leave_while_waited_for(void *p)
 	atomic_store(&locked, true);
 	while (atomic_load(&home->lock.state) != PCM_LOCK_CONTENDED)
 		sched_yield();
-	must(pcm_holes_put(mixed, c, objs[1]) == PCM_SPAN_OK);
+	must(pcm_holes_put(mixed, mixed->span->start, c, &objs[1], 1, &fault) == 1);
 	home->nfree += LEAVING / PCM_MIXED_UNIT;
 	home->nout[c]--;
 	pcm_mixed_leave_locked(home, mixed, &empty);
@@ -340,6 +396,8 @@ int main(void)
 {
 	TCase *tests = unit_begin("mixed_twice");
 
+	tcase_add_test(tests, held_for_long);
+	tcase_add_test(tests, freed_as_another_class);
 	tcase_add_loop_test(tests, freed_twice_while_held, 0, 2);
 	tcase_add_loop_test(tests, freed_twice_while_leaving, 0, LEN(acts));
 	tcase_add_loop_test(tests, magazine_with_a_block_twice, 0, LEN(orders));

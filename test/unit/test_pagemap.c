@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "pagemap.h"
 #include "sys.h"
@@ -174,6 +175,36 @@ END_TEST
  * A block in a second GiB, after the short cut was made for the first: both are
  * found, in either order.
  */
+/* The pages of a run have lines of their own; the span is found through their header. */
+START_TEST(lines)
+{
+	static _Alignas(PCM_PAGEMAP_LINE) char lines[PCM_PAGEMAP_NLINES + 1]
+						    [PCM_PAGEMAP_LINE];
+	uintptr_t base = FAR + ((uintptr_t)60 << GIB_SHIFT), entry;
+	struct pcm_span *span = span_number(7);
+	unsigned int i;
+
+	memcpy(lines[0], &span, sizeof(span));
+	must(pcm_pagemap_prepare(at(base), (size_t)1 << GIB_SHIFT));
+	pcm_pagemap_set_span(at(base), PCM_PAGEMAP_NLINES + 1, span_number(1));
+	must(!pcm_pagemap_has_line(pcm_pagemap_entry(at(base))));
+	must(pcm_pagemap_fetched(pcm_pagemap_entry(at(base))) == span_number(1));
+	pcm_pagemap_set_lines(at(base), PCM_PAGEMAP_NLINES, lines);
+	for (i = 0; i < PCM_PAGEMAP_NLINES; i++) {
+		entry = pcm_pagemap_entry(at(base + i * PCM_PAGE + 100));
+		must(pcm_pagemap_has_line(entry));
+		must(pcm_pagemap_line(entry) == i);
+		must(pcm_pagemap_fetched(entry) == lines[i + 1]);
+		must(pcm_pagemap_header(entry) == lines);
+		must(pcm_pagemap_span(at(base + i * PCM_PAGE)) == span);
+	}
+	must(pcm_pagemap_span(at(base + i * PCM_PAGE)) == span_number(1));
+	must(pcm_pagemap_entry(at(base - 1)) == 0);
+	pcm_pagemap_set_span(at(base), PCM_PAGEMAP_NLINES, span_number(2));
+	must(pcm_pagemap_entry(at(base)) == (uintptr_t)span_number(2));
+}
+END_TEST
+
 /* Released entries read as none, are usable again, and are no others. */
 START_TEST(released)
 {
@@ -222,7 +253,7 @@ START_TEST(spare_leaf)
 	must_be_nothing(gib + PCM_PAGE);
 	pcm_pagemap_use_leaf(at(gib + PCM_PAGE), leaf);
 	pcm_pagemap_set_span(at(gib), 1, span_number(5));
-	must(leaf->span[0] == span_number(5));
+	must(leaf->entry[0] == (uintptr_t)span_number(5));
 	/* There is one: the second is given back, the first stays. */
 	leaf = pcm_pagemap_leaf_new();
 	must(leaf != NULL);
@@ -284,6 +315,7 @@ int main(void)
 	tcase_add_test(tests, prepare_many_leaves);
 	tcase_add_test(tests, classes_and_neighbours);
 	tcase_add_test(tests, hugepages);
+	tcase_add_test(tests, lines);
 	tcase_add_test(tests, released);
 	tcase_add_test(tests, second_gib);
 	tcase_add_test(tests, spare_leaf);
