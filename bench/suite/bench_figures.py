@@ -3,6 +3,7 @@
 bench/measure/report.py calls figures(name); a missing file is its error.
 """
 import os
+import re
 
 from results import ALLOCATORS, Runs, over_limits, read_csv, spread_percent
 
@@ -12,6 +13,7 @@ TITLES = {"pcmalloc": "pcmalloc", "pcmalloc-off": "pcmalloc, no rseq",
           "glibc": "glibc", "jemalloc": "jemalloc", "mimalloc": "mimalloc",
           "gperftools": "gperftools"}
 HEAD = ["", *TITLES.values()]
+MICRO_NAMES = {"tcmalloc": "gperftools"}  # as bench/measure calls it
 SETS = ("patterns", "programs")
 
 
@@ -166,6 +168,24 @@ def syscalls():
         for test in runs.tests])
 
 
+def natural(name):
+    """Sorts pair/16 before pair/1024."""
+    return [int(part) if part.isdigit() else part
+            for part in re.split(r"(\d+)", name)]
+
+
+def micro():
+    """A row a benchmark: medians over the rounds, nanoseconds of an item."""
+    found = read_csv(os.path.join(RESULTS, "micro.csv"))[1]
+    runs = Runs([{**row, "test": "micro", "allocator": MICRO_NAMES.get(
+        row["allocator"], row["allocator"])} for row in found])
+    names = {key for row in found for key in row} - {"round", "allocator"}
+    return table(HEAD, [[name] + [
+        significant(runs.median("micro", allocator, name))
+        for allocator in ALLOCATORS]
+        for name in sorted(names, key=natural)])
+
+
 def tests():
     """What each test is."""
     return table(["test", "what it does"], [
@@ -182,6 +202,7 @@ FIGURES = {
     "bench-threads": lambda: threads("time", 1),
     "bench-threads-memory": lambda: threads("peak_kib", 1024),
     "bench-syscalls": syscalls,
+    "bench-micro": micro,
 }
 for _set in SETS:
     FIGURES[f"bench-ratios-{_set}"] = lambda name=_set: ratios(name)
