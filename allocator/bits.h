@@ -52,14 +52,11 @@ pcm_bits_next(const uint64_t *bits, unsigned step, unsigned from, unsigned n,
 	if (from >= n)
 		return n;
 	word = (pcm_bits_word(bits, step, w) ^ flip) >> rest;
-	if (word == 0) {
-		from -= rest;
-		do {
-			from += PCM_WORD_BITS;
-			if (from >= n)
-				return n;
-			word = pcm_bits_word(bits, step, ++w) ^ flip;
-		} while (word == 0);
+	for (; word == 0; rest = 0) {
+		from += PCM_WORD_BITS - rest;
+		if (from >= n)
+			return n;
+		word = pcm_bits_word(bits, step, ++w) ^ flip;
 	}
 	from += (unsigned)__builtin_ctzll(word);
 	return from < n ? from : n;
@@ -74,14 +71,11 @@ pcm_bits_end_before(const uint64_t *bits, unsigned step, unsigned before)
 
 	if (rest != 0)
 		word = pcm_bits_word(bits, step, w) << (PCM_WORD_BITS - rest);
-	if (word == 0) {
+	for (; word == 0; rest = PCM_WORD_BITS) {
 		before -= rest;
-		do {
-			if (before == 0)
-				return 0;
-			word = pcm_bits_word(bits, step, --w);
-			before -= word == 0 ? PCM_WORD_BITS : 0;
-		} while (word == 0);
+		if (before == 0)
+			return 0;
+		word = pcm_bits_word(bits, step, --w);
 	}
 	return before - (unsigned)__builtin_clzll(word);
 }

@@ -117,13 +117,20 @@ large_of_block(const void *p)
 	return span;
 }
 
-void
-pcm_block_free(void *p)
+/* Of a small block, wherever it lies; 0: it is none. */
+static unsigned
+class_of_block(const void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
 
-	if (class == 0)
-		class = pcm_mixed_class(p);
+	return class != 0 ? class : pcm_mixed_class(p);
+}
+
+void
+pcm_block_free(void *p)
+{
+	unsigned class = class_of_block(p);
+
 	if (class == 0)
 		pcm_large_free(large_of_block(p));
 	else if (handed_over(class))
@@ -150,8 +157,7 @@ release_without_lock(void *p)
 void
 pcm_block_release(void *p)
 {
-	if (pcm_pagemap_class(p) == 0 && pcm_mixed_class(p) == 0 &&
-	    release_without_lock(p))
+	if (class_of_block(p) == 0 && release_without_lock(p))
 		return;
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);

@@ -178,7 +178,7 @@ pcm_sys_nresident(void *p, size_t nbytes)
 
 	if (pcm_syscall_failed(pcm_syscall3(SYS_mincore, p, nbytes, present)))
 		return 0;
-	for (i = 0; i < nbytes / pcm_sys_page; i++)
+	for (i = 0; i < pcm_sys_npages(nbytes); i++)
 		n += present[i] & 1;
 	return n;
 }

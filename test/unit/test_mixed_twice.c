@@ -179,10 +179,6 @@ START_TEST(freed_twice_while_held)
 }
 END_TEST
 
-/* ---- freed twice while its span leaves ---- */
-
-#define LEAVING 208
-
 /* More than any block has: it is of no class, and free() says what it is. */
 START_TEST(held_for_long)
 {
@@ -235,6 +231,10 @@ START_TEST(freed_as_another_class)
 	verify();
 }
 END_TEST
+
+/* ---- freed twice while its span leaves ---- */
+
+#define LEAVING 208
 
 static void act_flush(void *p)
 {

@@ -171,10 +171,6 @@ START_TEST(hugepages)
 }
 END_TEST
 
-/*
- * A block in a second GiB, after the short cut was made for the first: both are
- * found, in either order.
- */
 /* The pages of a run have lines of their own; the span is found through their header. */
 START_TEST(lines)
 {
@@ -224,6 +220,10 @@ START_TEST(released)
 }
 END_TEST
 
+/*
+ * A block in a second GiB, after the short cut was made for the first: both are
+ * found, in either order.
+ */
 START_TEST(second_gib)
 {
 	uintptr_t other = FAR + ((uintptr_t)80 << GIB_SHIFT);
