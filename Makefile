@@ -15,6 +15,8 @@ endif
 AR ?= ar
 OBJCOPY ?= objcopy
 B ?= build
+# However it is given: dependencies are noted by these names.
+override B := $(patsubst $(CURDIR)/%,%,$(B))
 DEBUG ?= 0
 PCM_NINDEXES ?= 8192
 MIX_ALWAYS ?= 0

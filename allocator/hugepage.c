@@ -144,14 +144,24 @@ bool
 pcm_hugepage_find(const struct pcm_hugepage *huge, unsigned npages,
 		  unsigned align, unsigned *first)
 {
+	return find(huge->used, npages, align, first);
+}
+
+/* Who looks in vain leaves word for the next one. */
+bool
+pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
+		       unsigned align, unsigned *first)
+{
 	uint64_t busy[PCM_HUGE_NWORDS];
 
-	if (huge->ncold != 0 && !pcm_hugepage_all_cold(huge)) {
-		not_warm(huge, busy);
-		if (find(busy, npages, align, first))
-			return true;
-	}
-	return find(huge->used, npages, align, first);
+	if (huge->warm_bound < npages)
+		return false;
+	not_warm(huge, busy);
+	if (find(busy, npages, align, first))
+		return true;
+	if (align == 1)
+		huge->warm_bound = (uint16_t)(npages - 1);
+	return false;
 }
 
 bool
@@ -239,6 +249,8 @@ pcm_hugepage_give(struct pcm_hugepage *huge, struct pcm_run run, bool cold)
 	length = run_around(huge, run.first).npages;
 	if (length > huge->longest)
 		huge->longest = (uint16_t)length;
+	if (!cold && length > huge->warm_bound)
+		huge->warm_bound = (uint16_t)length;
 }
 
 void
@@ -246,6 +258,7 @@ pcm_hugepage_warm_up(struct pcm_hugepage *huge)
 {
 	memset(huge->cold, 0, sizeof(huge->cold));
 	huge->ncold = 0;
+	huge->warm_bound = huge->longest;
 }
 
 bool
@@ -270,15 +283,15 @@ pcm_hugepage_next_warm(const struct pcm_hugepage *huge, unsigned from,
 	return true;
 }
 
-/* The same as longest_free(), counted run by run. */
+/* The longest run of zeros, counted run by run. */
 static unsigned
-longest_by_runs(const struct pcm_hugepage *huge)
+longest_by_runs(const uint64_t *busy)
 {
 	unsigned first, end, longest = 0;
 
 	for (first = 0; first < N; first = end) {
-		first = next_bit(huge->used, first, false);
-		end = next_bit(huge->used, first, true);
+		first = next_bit(busy, first, false);
+		end = next_bit(busy, first, true);
 		if (end - first > longest)
 			longest = end - first;
 	}
@@ -288,6 +301,7 @@ longest_by_runs(const struct pcm_hugepage *huge)
 const char *
 pcm_hugepage_check(const struct pcm_hugepage *huge)
 {
+	uint64_t busy[PCM_HUGE_NWORDS];
 	unsigned w;
 
 	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
@@ -300,8 +314,11 @@ pcm_hugepage_check(const struct pcm_hugepage *huge)
 		return "nfree = 512 - popcount(used)";
 	if (huge->ncold != count_bits(huge->cold))
 		return "ncold = popcount(cold)";
-	if (huge->longest != longest_by_runs(huge))
+	if (huge->longest != longest_by_runs(huge->used))
 		return "longest = longest run of zeros in used";
+	not_warm(huge, busy);
+	if (huge->warm_bound < longest_by_runs(busy))
+		return "warm_bound >= longest run of zeros in used | cold";
 	if (huge->broken && huge->backed)
 		return "broken => not backed";
 	if (huge->broken && huge->ncold == N)

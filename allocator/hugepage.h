@@ -9,6 +9,7 @@
  *	zero & used = 0		cold & ~zero = 0
  *	nfree = 512 - popcount(used)	ncold = popcount(cold)
  *	longest = length of the longest run of zeros in used
+ *	warm_bound >= length of the longest run of zeros in used | cold
  *
  * A hugepage is *whole* while all its pages are free. It is *broken* once part
  * of it has been given back to the system while another part was in use: until
@@ -45,6 +46,7 @@ struct pcm_hugepage {
 	uint16_t nfree;
 	uint16_t ncold;
 	uint16_t longest;
+	uint16_t warm_bound; /* no run of free pages with memory is longer */
 	uint16_t nextra; /* pages that have memory by a collapse alone */
 	uint8_t advice;	 /* enum pcm_huge_advice */
 	bool broken;
@@ -77,11 +79,13 @@ pcm_hugepage_all_cold(const struct pcm_hugepage *huge)
 }
 
 /*
- * A free run of at least npages <= longest, aligned to `align` pages: the first
- * one with memory behind all of it; if there is none, the first.
+ * pcm_hugepage_find() - the first free run of npages pages, aligned to `align` pages.
+ * pcm_hugepage_find_warm() - the same, with memory behind all of it. False: none.
  */
 bool pcm_hugepage_find(const struct pcm_hugepage *huge, unsigned npages,
 		       unsigned align, unsigned *first);
+bool pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
+			    unsigned align, unsigned *first);
 
 /* Do all pages of the run, which are free, read as zero? */
 bool pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run);

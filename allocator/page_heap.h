@@ -3,7 +3,8 @@
  *
  * Runs are cut from the hugepage whose longest free run is the shortest that
  * serves, so full hugepages get fuller and others can become whole, which are
- * kept for a while and then released first. A hugepage in use is broken, a part
+ * kept for a while and then released first. What has memory behind it goes before what
+ * has none, in whichever hugepage in use it lies. A hugepage in use is broken, a part
  * of it released, only when memory is asked for; from then on it is the first
  * choice for small runs. Free pages keep their memory until they are released:
  * by decay, on request, or when the system has none. Lock: PCM_RANK_PAGE_HEAP;

@@ -201,25 +201,39 @@ pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 	return w * 64 + 63 - (unsigned)__builtin_clzll(word);
 }
 
-struct place {
-	struct pcm_hugepage *huge;
-	unsigned first;
-};
-
 static bool
 find(const struct pcm_huge_set *set, unsigned npages, unsigned align,
-     struct place *place)
+     struct pcm_hugepage **huge, unsigned *first)
 {
-	struct pcm_hugepage *huge;
 	unsigned k;
 
 	for (k = next_list(set, npages); k < NLISTS; k = next_list(set, k + 1))
-		for (huge = set->list[k].first; huge != NULL;
-		     huge = huge->next) {
-			place->huge = huge;
-			if (pcm_hugepage_find(huge, npages, align,
-					      &place->first))
+		for (*huge = set->list[k].first; *huge != NULL;
+		     *huge = (*huge)->next)
+			if (pcm_hugepage_find(*huge, npages, align, first))
 				return true;
+	return false;
+}
+
+/* Hugepages of a set that are looked at for a run that has memory. */
+#define WARM_LOOKS 32u
+
+/* Not from whole ones, which may soon go back as such. */
+static bool
+find_warm(const struct pcm_huge_set *set, unsigned npages, unsigned align,
+	  struct pcm_hugepage **huge, unsigned *first)
+{
+	unsigned k, left = WARM_LOOKS;
+
+	for (k = next_list(set, npages); k < PCM_HUGE_NPAGES;
+	     k = next_list(set, k + 1))
+		for (*huge = set->list[k].first;
+		     *huge != NULL && !pcm_hugepage_all_cold(*huge);
+		     *huge = (*huge)->next) {
+			if (pcm_hugepage_find_warm(*huge, npages, align, first))
+				return true;
+			if (--left == 0)
+				return false;
 		}
 	return false;
 }
@@ -228,21 +242,26 @@ bool
 pcm_page_heap_find_locked(unsigned npages, unsigned align,
 			  struct pcm_hugepage **huge, unsigned *first)
 {
-	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
+	bool small = npages <= PCM_SMALL_RUN_NPAGES;
 	const struct pcm_huge_set *broken = &heap.set[PCM_SET_BROKEN];
-	bool small = npages <= PCM_SMALL_RUN_NPAGES, found;
-	struct place place = { .huge = NULL };
+	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
+	const struct pcm_huge_set *one = small ? broken : intact;
+	const struct pcm_huge_set *other = small ? intact : broken;
 
-	found = find(small ? broken : intact, npages, align, &place);
-	if (!found || (!small && pcm_hugepage_is_whole(place.huge))) {
-		struct place other;
+	if (pcm_page_heap_warm_locked() >= npages &&
+	    (find_warm(one, npages, align, huge, first) ||
+	     find_warm(other, npages, align, huge, first)))
+		return true;
+	if (!find(one, npages, align, huge, first))
+		return find(other, npages, align, huge, first);
+	if (!small && pcm_hugepage_is_whole(*huge)) {
+		struct pcm_hugepage *whole = *huge;
+		unsigned at = *first;
 
-		if (find(small ? intact : broken, npages, align, &other)) {
-			place = other;
-			found = true;
+		if (!find(other, npages, align, huge, first)) {
+			*huge = whole;
+			*first = at;
 		}
 	}
-	*huge = place.huge;
-	*first = place.first;
-	return found;
+	return true;
 }

@@ -116,7 +116,8 @@ void pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
  *
  * Small runs: from broken hugepages, else from others in use, else from a whole
  * one. Larger ones leave the broken to the small as long as others in use
- * serve. Among equals the hugepage with the shortest longest free run.
+ * serve. But first of all from any in use where the run has memory already. Among equals
+ * the hugepage with the shortest longest free run.
  */
 bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
 			       struct pcm_hugepage **huge, unsigned *first);

@@ -61,38 +61,28 @@ static bool model_warm(unsigned int first, unsigned int npages)
 	return true;
 }
 
-/* The first that is warm, else the first. */
-static bool model_find(unsigned int npages, unsigned int align,
-		       unsigned int *first)
+/* The first that is free, or free and warm; N: none. */
+static unsigned int model_find(unsigned int npages, unsigned int align,
+			       bool (*is)(unsigned int, unsigned int))
 {
 	unsigned int i;
 
-	for (i = 0; i + npages <= N; i += align) {
-		if (model_warm(i, npages)) {
-			*first = i;
-			return true;
-		}
-	}
-	for (i = 0; i + npages <= N; i += align) {
-		if (model_free(i, npages)) {
-			*first = i;
-			return true;
-		}
-	}
-	return false;
+	for (i = 0; i + npages <= N; i += align)
+		if (is(i, npages))
+			return i;
+	return N;
 }
 
 static void check_find(unsigned int npages, unsigned int align)
 {
-	unsigned int first = 0, expected = 0;
-	bool found = model_find(npages, align, &expected);
+	unsigned int first = N;
 
-	if (npages > huge.longest) {
-		must(!found);
-		return; /* not to be asked for */
-	}
-	must(pcm_hugepage_find(&huge, npages, align, &first) == found);
-	must(!found || first == expected);
+	must(pcm_hugepage_find(&huge, npages, align, &first) == (first < N));
+	must(first == model_find(npages, align, model_free));
+	first = N;
+	must(pcm_hugepage_find_warm(&huge, npages, align, &first) ==
+	     (first < N));
+	must(first == model_find(npages, align, model_warm));
 }
 
 static void check_next_warm(void)

@@ -342,6 +342,7 @@ START_TEST(small_runs_go_to_broken_ones)
 	must(same_hugepage(&run, &runs[0]));
 	release_run(&run);
 	break_second();
+	shrink(&runs[1], runs[1].npages - 2 * large);
 	allocate(&run, 8, 1);
 	must(same_hugepage(&run, &runs[1]));
 	/* Larger ones leave it to them, as long as they can. */
@@ -368,6 +369,25 @@ START_TEST(warm_pages_before_cold_ones)
 	release_run(&run);
 	must(pcm_page_heap_release(1) > 0);
 	must(pcm_page_heap_release(SIZE_MAX) > 0);
+	must_balance();
+}
+END_TEST
+
+/* What another hugepage in use has with memory comes before that, but no whole one. */
+START_TEST(warm_pages_of_any_hugepage)
+{
+	struct run run, whole;
+
+	start();
+	two_hugepages(40, 80);
+	break_second();
+	allocate(&whole, PCM_HUGE_NPAGES, 1);
+	release_run(&whole);
+	allocate(&run, 40, 1);
+	must(same_hugepage(&run, &runs[0]));
+	allocate(&run, 40, 1);
+	must(same_hugepage(&run, &runs[1]));
+	must(stats().nhuge_free > 0);
 	must_balance();
 }
 END_TEST
@@ -533,6 +553,7 @@ int main(void)
 	tcase_add_test(tests, packs);
 	tcase_add_test(tests, small_runs_go_to_broken_ones);
 	tcase_add_test(tests, warm_pages_before_cold_ones);
+	tcase_add_test(tests, warm_pages_of_any_hugepage);
 	tcase_add_test(tests, whole_ones_are_released_first);
 	tcase_add_test(tests, decay_breaks_under_pressure_only);
 	tcase_add_test(tests, every_alignment);

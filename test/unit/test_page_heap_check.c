@@ -66,6 +66,8 @@ START_TEST(hugepages)
 	SPOIL(partial->nfree, 51, "nfree = 512 - popcount(used)");
 	SPOIL(broken->ncold, 29, "ncold = popcount(cold)");
 	SPOIL(partial->longest, 49, "longest = longest run of zeros in used");
+	SPOIL(partial->warm_bound, 49,
+	      "warm_bound >= longest run of zeros in used | cold");
 	SPOIL(broken->backed, true, "broken => not backed");
 	SPOIL(partial->used[0], partial->used[0] | 2,
 	      "nfree = 512 - popcount(used)");
