@@ -4,8 +4,9 @@
  *	total = sum of 2 * capacity * size over all classes: what the magazines of
  *		one CPU hold at most, once they have been in the slow path since the
  *		last change
- *	growing needs total * CPUs in use to stay within a part of the heap, or within
- *		ROOM_MIN, or a multiple of that while threads sleep for locks
+ *	growing needs total * CPUs in use to stay within a part of the heap: of a small
+ *		one a larger part, up to ROOM_MOST, or a multiple of that while threads
+ *		sleep for locks
  *
  * A miss costs some 150 ns, and 1 us where a magazine goes to the spans, or comes from
  * there: GROW_MISSES in one tick of 50 ms are up to a thousandth of a CPU's time. Below
@@ -39,16 +40,18 @@
 #define IDLE_TICKS 16u
 #define IDLE_TICKS_NO_ROOM 2u
 
-/* What all magazines may hold. */
-#define ROOM_MIN ((size_t)1 << 20)
+/* What all magazines may hold: of a small heap, and of a large one. */
+#define ROOM_LEAST ((size_t)512 << 10)
+#define ROOM_MOST ((size_t)1 << 20)
+#define ROOM_SMALL_DIVISOR 4u
 #define ROOM_DIVISOR 64u
 
 /*
  * Who sleeps for a lock has found the caches too small for all that run. It takes a
  * thread out of the middle of what it does, and what it holds out of use: with many more
  * threads than CPUs, one that is preempted while it holds a lock makes all others
- * that come by wait for it. So many sleeps in a tick, for each CPU, double ROOM_MIN, up to
- * ROOM_CROWDED for each; CALM_TICKS without any halve it. Not near a limit of memory.
+ * that come by wait for it. So many sleeps in a tick, for each CPU, double ROOM_MOST, up
+ * to ROOM_CROWDED for each; CALM_TICKS without any halve it. Not near a limit of memory.
  */
 #define CROWDED_SLEEPS 8u
 #define ROOM_CROWDED ((size_t)2 << 20)
@@ -63,7 +66,7 @@ static struct {
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
-/* ROOM_MIN has been doubled this often; ticks without a sleep since the last change. */
+/* ROOM_MOST has been doubled this often; ticks without a sleep since the last change. */
 static atomic_uint doubled, calm;
 static atomic_uint sleeps_seen;
 
@@ -74,9 +77,11 @@ static bool
 has_room(size_t more)
 {
 	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
+	size_t held = pcm_limit_held();
 
-	return all <= ROOM_MIN << LOAD(doubled) ||
-		all <= pcm_limit_held() / ROOM_DIVISOR;
+	return all <= pcm_limit_part(held, ROOM_SMALL_DIVISOR, ROOM_LEAST,
+				     ROOM_MOST << LOAD(doubled)) ||
+		all <= held / ROOM_DIVISOR;
 }
 
 static size_t
@@ -191,7 +196,7 @@ look_at_sleeps(void)
 	if (LOAD(pcm_limit_near)) {
 		STORE(doubled, 0);
 	} else if (n >= CROWDED_SLEEPS * nsets) {
-		if (ROOM_MIN << times < ROOM_CROWDED * nsets)
+		if (ROOM_MOST << times < ROOM_CROWDED * nsets)
 			STORE(doubled, times + 1);
 	} else if (times > 0 && LOAD(calm) >= CALM_TICKS) {
 		STORE(doubled, times - 1);

@@ -218,10 +218,12 @@ reuses_much(const struct depot *depot)
 /*
  * What all depots hold. Objects in depots keep their spans alive, so many classes
  * that are full of objects from an earlier phase would cost a multiple of that:
- * bounded by a part of the heap. A home within its share need not look at the others, so
+ * bounded by a part of the heap, which is larger while that is small. A home within its share need not look at the others, so
  * that all together may have up to twice as much.
  */
-#define ALL_MIN ((size_t)512 << 10)
+#define ALL_LEAST ((size_t)256 << 10)
+#define ALL_MOST ((size_t)512 << 10)
+#define ALL_SMALL_DIVISOR 16u
 #define ALL_DIVISOR 512u
 
 static size_t
@@ -240,7 +242,9 @@ in_all_homes(void)
 static bool
 little_in_all(size_t in_home, size_t nbytes)
 {
-	size_t most = ALL_MIN + pcm_limit_held() / ALL_DIVISOR;
+	size_t held = pcm_limit_held();
+	size_t most = pcm_limit_part(held, ALL_SMALL_DIVISOR, ALL_LEAST,
+				     ALL_MOST) + held / ALL_DIVISOR;
 
 	if (most > budget / 2)
 		most = budget / 2;

@@ -56,6 +56,17 @@ size_t pcm_limit_held(void);
 size_t pcm_limit_soft(void);
 size_t pcm_limit_hard(void);
 
+/* A part of what is held, but not less than `least`, nor more than `most`. */
+static inline size_t
+pcm_limit_part(size_t held, size_t divisor, size_t least, size_t most)
+{
+	size_t part = held / divisor;
+
+	if (part > most)
+		part = most;
+	return part > least ? part : least;
+}
+
 /* In the child of a fork nobody is looking. */
 void pcm_limit_fork_child(void);
 

@@ -16,7 +16,8 @@
 
 #define GROW_MISSES 64
 #define START_BYTES 8192u
-#define ROOM_MIN ((size_t)1 << 20)
+#define ROOM_LEAST ((size_t)512 << 10)
+#define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_CROWDED ((size_t)2 << 20)
 #define CROWDED_SLEEPS 8
 
@@ -172,7 +173,7 @@ START_TEST(bounded_by_the_heap)
 
 	for (c = 1; c < PCM_NCLASSES; c++)
 		miss(c, MANY);
-	must(pcm_limit_held() / 16 < ROOM_MIN);
+	must(pcm_limit_held() / 4 <= ROOM_LEAST);
 	/* Beginning is free; growth is not. */
 	for (c = 1; c < PCM_NCLASSES; c++)
 		if (pcm_capacity(c) < most(c))
@@ -183,7 +184,7 @@ START_TEST(bounded_by_the_heap)
 		ticks(2);
 		miss(last, MANY);
 	}
-	must(pcm_capacity(last) > c || all() > ROOM_MIN);
+	must(pcm_capacity(last) > c || all() > ROOM_LEAST);
 	must(pcm_capacity(last) >= c);
 }
 END_TEST
@@ -201,7 +202,46 @@ START_TEST(never_more_than_room)
 		begun += pcm_capacity(c) != 0;
 	}
 	must(begun == PCM_NCLASSES - 1);
-	must(all() <= (floor > ROOM_MIN ? floor : ROOM_MIN));
+	must(all() <= (floor > ROOM_LEAST ? floor : ROOM_LEAST));
+}
+END_TEST
+
+static size_t after_misses(unsigned int n)
+{
+	unsigned int c, last = pcm_size_class_of(1024);
+
+	for (c = 1; c <= last; c++)
+		miss(c, n);
+	return all();
+}
+
+/* What all magazines come to hold if those of up to 1 KiB miss as often as it takes. */
+static size_t most_room(void)
+{
+	return after_misses(10 * MANY);
+}
+
+/* What the heap holds is said to be nbytes. */
+static void hold(size_t nbytes)
+{
+	must(pcm_limit_held() <= nbytes);
+	pcm_limit_hold(nbytes - pcm_limit_held());
+}
+
+/* A quarter of the heap, up to ROOM_MOST, or a 64th of it. */
+START_TEST(room_grows_with_the_heap)
+{
+	size_t room, nbytes, floor = after_misses(1), before = floor;
+
+	for (nbytes = 2 * ROOM_MOST; nbytes <= 256 * ROOM_MOST; nbytes *= 2) {
+		hold(nbytes);
+		room = nbytes / 4 < ROOM_MOST ? nbytes / 4 : ROOM_MOST;
+		if (room < nbytes / 64)
+			room = nbytes / 64;
+		must(most_room() <= (room > floor ? room : floor));
+		must(all() > before || room <= before + before / 4);
+		before = all();
+	}
 }
 END_TEST
 
@@ -220,29 +260,20 @@ static void ten_times(unsigned int nsleeps, unsigned int nticks)
 	}
 }
 
-/* What all magazines come to hold if those of up to 1 KiB miss as often as it takes. */
-static size_t most_room(void)
-{
-	unsigned int c, last = pcm_size_class_of(1024);
-
-	for (c = 1; c <= last; c++)
-		miss(c, 10 * MANY);
-	return all();
-}
-
 /* Threads that sleep for locks give the magazines room; without them it goes again. */
 START_TEST(sleeping_threads_make_room)
 {
 	unsigned int many = CROWDED_SLEEPS * pcm_percpu_nsets();
 	size_t most = ROOM_CROWDED * pcm_percpu_nsets(), before, now;
 
+	hold(64 << 20);
 	before = most_room();
 	ten_times(many - 1, 1);
 	must(most_room() <= before); /* a few are not too many */
 	sleeps(many);
 	ticks(1);
 	now = most_room();
-	must(before > 2 * ROOM_MIN || now > before);
+	must(before > 2 * ROOM_MOST || now > before);
 	ten_times(many, 1);
 	now = most_room();
 	must(now > before);
@@ -254,12 +285,25 @@ START_TEST(sleeping_threads_make_room)
 }
 END_TEST
 
+/* What a small heap gives to caches is a part of it, whoever sleeps. */
+START_TEST(sleeping_threads_in_a_small_heap)
+{
+	size_t floor = after_misses(1);
+
+	hold(4 * ROOM_MOST);
+	ten_times(1000 * pcm_percpu_nsets(), 1);
+	must(most_room() <= (floor > ROOM_MOST ? floor : ROOM_MOST));
+}
+END_TEST
+
 /* Who is near a limit of memory does not give it to caches, and takes back what it gave. */
 START_TEST(no_more_room_near_the_limit)
 {
-	size_t before = most_room(), crowded;
+	size_t before, crowded;
 	unsigned int many = 1000 * pcm_percpu_nsets();
 
+	hold(64 << 20);
+	before = most_room();
 	ten_times(many, 1);
 	crowded = most_room();
 	must(crowded > before);
@@ -285,7 +329,9 @@ int main(void)
 	tcase_add_test(tests, idle_ones_shrink);
 	tcase_add_test(tests, bounded_by_the_heap);
 	tcase_add_test(tests, never_more_than_room);
+	tcase_add_test(tests, room_grows_with_the_heap);
 	tcase_add_test(tests, sleeping_threads_make_room);
+	tcase_add_test(tests, sleeping_threads_in_a_small_heap);
 	tcase_add_test(tests, no_more_room_near_the_limit);
 	return unit_end();
 }
