@@ -16,7 +16,7 @@ from results import ALLOCATORS, Runs
 from runner import Runner, add_options, choose, every_test, present
 
 LEAST_ROUNDS = 3
-MOST_ROUNDS = 9
+MOST_ROUNDS = 15
 SERIES_POINTS = 150
 STRACE_CALLS = ("mmap", "munmap", "madvise", "brk", "mremap", "mprotect",
                 "futex", "rseq", "membarrier")
@@ -58,16 +58,11 @@ class Suite(Runner):
             print("bench: not here, left out:", *self.no_peers)
         self.allocators.sort(key=lambda a: ALLOCATORS.index(a.name))
 
-    def rounds(self, test, seconds, extra=(), nrounds=0):
-        """Rows of a test: as many rounds as asked for, else at least
-        LEAST_ROUNDS, and more while there is time."""
+    def rounds(self, test, nrounds, extra=()):
+        """Rows of a test, so many rounds one after the other."""
         rows = []
-        end = time.monotonic() + seconds
         working = list(self.allocators)
-        for number in range(1, (nrounds or MOST_ROUNDS) + 1):
-            if number > LEAST_ROUNDS and time.monotonic() > end and \
-                    not nrounds:
-                break
+        for number in range(1, nrounds + 1):
             rows += self.round(test, working, number, extra)
         return rows
 
@@ -78,14 +73,27 @@ class Suite(Runner):
                                 if a.name == "glibc"))
 
     def measure(self, tests):
+        """As many rounds as asked for, else LEAST_ROUNDS, and more while there
+        is time: the next one is always that of the test whose ratio is the
+        least certain."""
         end = time.monotonic() + self.args.budget
+        found = {}
         print_head(self.allocators)
-        for number, test in enumerate(tests):
+        for test in tests:
             self.warm_up(test)
-            share = (end - time.monotonic()) / (len(tests) - number)
-            rows = self.rounds(test, share, (), self.args.rounds)
-            self.rows[test.kind] += rows
-            print_test(test.name, Runs(rows), self.allocators)
+            found[test] = Rounds(self, test)
+            found[test].more(self.args.rounds or LEAST_ROUNDS)
+            print_test(test.name, Runs(found[test].rows), self.allocators)
+        while not self.args.rounds:
+            left = end - time.monotonic()
+            candidates = [f for f in found.values() if f.wants_more(left)]
+            if not candidates:
+                break
+            max(candidates, key=Rounds.error).more(1)
+        for test in tests:
+            self.rows[test.kind] += found[test].rows
+            if found[test].number > LEAST_ROUNDS and not self.args.rounds:
+                print_test(test.name, Runs(found[test].rows), self.allocators)
 
     def series(self, tests):
         """Memory over time: one run of each allocator."""
@@ -105,8 +113,8 @@ class Suite(Runner):
                     continue
                 print(f"  {test.name}, {count} threads", flush=True)
                 rows += [{**row, "threads": count} for row in self.rounds(
-                    test, 0, [f"threads={count}"],
-                    self.args.rounds or LEAST_ROUNDS)]
+                    test, self.args.rounds or LEAST_ROUNDS,
+                    [f"threads={count}"])]
         return rows
 
     def syscalls(self, tests):
@@ -144,6 +152,32 @@ class Suite(Runner):
         rows += [(f"left out {name}", why) for name, why in skipped]
         self.save("machine", [{"what": what, "value": value}
                               for what, value in rows], ("what", "value"))
+
+
+class Rounds:
+    """The rounds of one test so far."""
+
+    def __init__(self, suite, test):
+        self.suite = suite
+        self.test = test
+        self.working = list(suite.allocators)
+        self.rows = []
+        self.number = 0
+        self.seconds = 0  # of one round
+
+    def more(self, nrounds):
+        start = time.monotonic()
+        for _ in range(nrounds):
+            self.number += 1
+            self.rows += self.suite.round(self.test, self.working, self.number)
+        self.seconds = (time.monotonic() - start) / nrounds
+
+    def error(self):
+        return Runs(self.rows).error(self.test.name, "pcmalloc", "time") or 0
+
+    def wants_more(self, seconds):
+        return self.number < MOST_ROUNDS and self.seconds < seconds and \
+            self.error() > 0
 
 
 def series_rows(path, test, allocator):

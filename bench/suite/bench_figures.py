@@ -55,10 +55,17 @@ def origin():
             comments, rows = rows_of(name)
         except FileNotFoundError:  # the last two are bench-full's
             continue
-        rounds = [int(row["round"]) for row in rows if "round" in row]
-        lines.append(f"- {name}: " + ", ".join(comments) + (
-            f", rounds: {max(rounds)}" if rounds else ""))
+        lines.append(f"- {name}: " + ", ".join(comments) + rounds_text(rows))
     return "\n".join(lines)
+
+
+def rounds_text(rows):
+    """How many rounds the tests had; the others have no such column."""
+    last = {row["test"]: int(row["round"]) for row in rows if "round" in row}
+    if not last:
+        return ""
+    least, most = min(last.values()), max(last.values())
+    return f", rounds: {least}" + (f" to {most}" if most > least else "")
 
 
 def plain(value):

@@ -83,11 +83,29 @@ class Runs:
         medians = [self.median(test, name, metric) for name in PEERS]
         return min((m for m in medians if m is not None), default=None)
 
+    def by_round(self, test, allocator, metric):
+        return {row["round"]: row[metric] for row in self.rows
+                if row["test"] == test and row["allocator"] == allocator and
+                row.get(metric)}
+
     def ratio(self, test, allocator, metric):
         """The median over the best peer's, or None."""
         ours = self.median(test, allocator, metric)
         best = self.best_peer(test, metric)
         return ours / best if ours is not None and best else None
+
+    def error(self, test, allocator, metric):
+        """The standard error of that ratio, a part of it: from how it differs
+        from round to round. None: fewer than two rounds."""
+        best = self.best_peer(test, metric)
+        peer = next((name for name in PEERS if best is not None and
+                     self.median(test, name, metric) == best), None)
+        ours = self.by_round(test, allocator, metric)
+        theirs = self.by_round(test, peer, metric)
+        logs = [math.log(ours[n] / theirs[n]) for n in ours if n in theirs]
+        if len(logs) < 2:
+            return None
+        return statistics.stdev(logs) / math.sqrt(len(logs))
 
     def geomean(self, allocator, metric):
         """Of the ratios of the tests that it ran, or None."""
@@ -102,7 +120,9 @@ def over_limits(runs, allocator="pcmalloc"):
     for test in runs.tests:
         ratio = runs.ratio(test, allocator, "time")
         if ratio and ratio > TIME_LIMIT:
-            lines.append(f"{test}: time {ratio:.2f} x the best peer")
+            error = runs.error(test, allocator, "time")
+            lines.append(f"{test}: time {ratio:.2f} x the best peer" + (
+                "" if error is None else f" (± {100 * error:.0f} %)"))
         ours = runs.median(test, allocator, "peak_kib")
         best = runs.best_peer(test, "peak_kib")
         if ours and best and ours > max(MEMORY_LIMIT * best,

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The benchmarks' driver works: a pattern and a program, one round each on every
-# allocator; the result files and what is drawn of them; a comparison of the
-# library with itself, and one that must find that glibc needs more memory.
+# allocator; more rounds where there is time; the result files and what is drawn of
+# them; a comparison of the library with itself, and one that must find that glibc needs
+# more memory.
 set -eu
 
 cd "$PCM_ROOT"
@@ -41,6 +42,12 @@ if $python -c 'import matplotlib' 2>/dev/null; then
 			fail "bench-$plot.svg is not drawn"
 	done
 fi
+
+mkdir "$scratch/more"
+$python -B bench/suite/bench.py --build "$PCM_BUILD" --out "$scratch/more" \
+	--patterns server --only server --scale 0.02 --budget 10
+grep -q "^server,4,pcmalloc," "$scratch/more/bench-patterns.csv" ||
+	fail "three rounds, though there is time"
 
 compare()
 {
