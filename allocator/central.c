@@ -292,21 +292,25 @@ span_locked(unsigned class, const void *p, struct pcm_central **central)
 
 /*
  * What has gone cold in a magazine lies in as many spans: their descriptors are fetched
- * together, rather than one cache miss after the other under the lock.
+ * together, rather than one cache miss after the other under the lock. Not where a sample
+ * lies in one or two pages.
  */
+#define FETCH_SAMPLE 8u
+
 static void
 fetch_spans(void *const *objs, unsigned n)
 {
 	uintptr_t page, before = 0;
-	unsigned i;
+	unsigned i, npages = 0;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && (i < FETCH_SAMPLE || npages > 2); i++) {
 		page = (uintptr_t)objs[i] >> PCM_PAGE_SHIFT;
-		if (page != before)
-			__builtin_prefetch(pcm_pagemap_fetched(
-						   pcm_pagemap_entry(objs[i])),
-					   1);
+		if (page == before)
+			continue;
+		__builtin_prefetch(
+			pcm_pagemap_fetched(pcm_pagemap_entry(objs[i])), 1);
 		before = page;
+		npages++;
 	}
 }
 

@@ -90,16 +90,27 @@ unlink_locked(struct pcm_span *span)
 	span->bucket = 0;
 }
 
+/* The list that it belongs on, mostly the one that it is on; 0: none. No division. */
+static unsigned
+bucket_of(const struct pcm_span *span)
+{
+	unsigned part = span->nfree * PCM_CENTRAL_NBUCKETS, nobjs = span->nobjs;
+	unsigned n = span->bucket / 2; /* to be ceil(part / nobjs) */
+
+	while (part > n * nobjs)
+		n++;
+	while (n > 0 && part <= (n - 1) * nobjs)
+		n--;
+	return n == 0 ? 0 : 2 * n + span->settled;
+}
+
 void
 pcm_central_relink_locked(struct pcm_span *span)
 {
 	struct pcm_central *central = central_of(span);
-	unsigned bucket = (span->nfree * PCM_CENTRAL_NBUCKETS + span->nobjs -
-			   1u) / span->nobjs * 2;
+	unsigned bucket = bucket_of(span);
 	struct pcm_span **list;
 
-	if (bucket != 0)
-		bucket += span->settled;
 	if (bucket == span->bucket)
 		return;
 	unlink_locked(span);

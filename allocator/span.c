@@ -161,23 +161,48 @@ note_taken(struct pcm_span *span, unsigned index)
 		span->fresh = (uint16_t)(index + 1);
 }
 
-/* Up to n blocks of the first word that can have some. */
+/*
+ * Bits of *word, up to n, become addresses, from the lowest on; *last: the highest of them.
+ * Mostly all bits from the first one on are set: neighbours, without looking at each.
+ */
+PCM_ALWAYS_INLINE unsigned
+take_bits(uint64_t *word, void **objs, unsigned n, char *base, uint32_t size,
+	  unsigned *last)
+{
+	unsigned taken = 0, bit = (unsigned)__builtin_ctzll(*word);
+	uint64_t left = *word;
+
+	if (left + (left & -left) == 0) {
+		char *obj = base + (size_t)bit * size;
+		unsigned end = n < WORD_BITS - bit ? bit + n : WORD_BITS;
+
+		for (*last = end - 1; taken < end - bit; obj += size)
+			objs[taken++] = obj;
+		*word = end == WORD_BITS ? 0 : ~(uint64_t)0 << end;
+		return taken;
+	}
+	for (; left != 0 && taken < n; left &= left - 1) {
+		bit = (unsigned)__builtin_ctzll(left);
+		objs[taken++] = base + (size_t)bit * size;
+	}
+	*last = bit;
+	*word = left;
+	return taken;
+}
+
+/* Up to n > 0 blocks of the first word that can have some, and has. */
 static unsigned
 take_from_word(struct pcm_span *span, void **objs, unsigned n)
 {
 	uint32_t size = pcm_size_class[span->class].size;
-	unsigned i, bit = 0, taken = 0, first = span->first * WORD_BITS;
-	char *base = span->start + (size_t)first * size;
+	unsigned i, bit, taken, first = span->first * WORD_BITS;
 	uint64_t word = span->free[span->first];
 
-	for (; word != 0 && taken < n; word &= word - 1) {
-		bit = (unsigned)__builtin_ctzll(word);
-		objs[taken++] = base + (size_t)bit * size;
-	}
+	taken = take_bits(&word, objs, n, span->start + (size_t)first * size,
+			  size, &bit);
 	set_word(span, span->first, word);
 	span->nfree = (uint16_t)(span->nfree - taken);
-	if (taken > 0)
-		note_taken(span, first + bit);
+	note_taken(span, first + bit);
 	for (i = 0; PCM_UNLIKELY(span->cold != 0) && i < taken; i++)
 		warm(span, objs[i], size);
 	return taken;

@@ -9,6 +9,7 @@
 #include "central.h"
 #include "central_lists.h"
 #include "depot.h"
+#include "limit.h"
 #include "lock.h"
 #include "magazine.h"
 #include "pagemap.h"
@@ -17,6 +18,10 @@
 
 /* docs/DESIGN.md: the larger of 512 KiB and one magazine a class. */
 #define BOUND_BYTES ((size_t)512 << 10)
+
+/* What all have of a small heap. */
+#define ALL_LEAST ((size_t)256 << 10)
+#define ALL_MOST ((size_t)512 << 10)
 #define BOUND_MAGAZINES 1
 
 static unsigned int class_of_size(size_t n)
@@ -360,6 +365,13 @@ END_TEST
 
 static const size_t sizes[] = { 64, 1000, 14000, 65536, 200000, 262144 };
 
+/* What the heap holds is said to be nbytes. */
+static void hold(size_t nbytes)
+{
+	must(pcm_limit_held() <= nbytes);
+	pcm_limit_hold(nbytes - pcm_limit_held());
+}
+
 /* What is over the bound goes to the spans, whichever way it comes. */
 START_TEST(bounded)
 {
@@ -367,6 +379,7 @@ START_TEST(bounded)
 	size_t before, out, put = 0;
 
 	start();
+	hold(ALL_MOST * 16);
 	before = pcm_depot_nobjs(c);
 	out = nout(c);
 	for (i = 0; i < 3 * bound(c) / nslots(c); i++) {
@@ -390,6 +403,48 @@ static void put_magazines(unsigned int n)
 	while (n-- > 0)
 		pcm_depot_put(class, 0, magazine(class, nslots(class)));
 }
+
+/* Bytes in the depots of classes first, first + 1, ..., more than one magazine in each. */
+static size_t fill_depots(unsigned int first, unsigned int n)
+{
+	unsigned int c, i;
+	size_t nbytes = 0;
+
+	for (c = first; c < first + n; c++) {
+		for (i = 0; i < 40; i++)
+			pcm_depot_put(c, 0, magazine(c, nslots(c)));
+		must(pcm_depot_nobjs(c) >= nslots(c));
+		nbytes += pcm_depot_nobjs(c) * pcm_size_class[c].size;
+	}
+	return nbytes;
+}
+
+static size_t bound_for_all(void)
+{
+	size_t held = pcm_limit_held(), part = held / 16;
+
+	part = part < ALL_LEAST ? ALL_LEAST : part > ALL_MOST ? ALL_MOST : part;
+	return part + held / 512;
+}
+
+/* All together have a sixteenth of a small heap, and 1/512, or one magazine each. */
+START_TEST(bounded_by_the_heap)
+{
+	static const size_t mib[] = { 2, 6, 16, 256 };
+	unsigned int first = class_of_size(512), n = 6, c;
+	size_t all, least, ones = 0;
+
+	start();
+	for (c = first; c < first + n; c++)
+		ones += nslots(c) * pcm_size_class[c].size;
+	hold(mib[_i] << 20);
+	least = bound_for_all();
+	all = fill_depots(first, n);
+	/* Of each class its first magazine comes in whatever the others have. */
+	must(all <= bound_for_all() + ones);
+	must(all >= least - least / 4);
+}
+END_TEST
 
 /* Unused magazines go, half of them at a time, until none is left. */
 START_TEST(decays)
@@ -516,6 +571,7 @@ int main(void)
 	tcase_add_test(tests, few_empty_ones);
 	tcase_add_loop_test(tests, bounded, 0,
 			    sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_loop_test(tests, bounded_by_the_heap, 0, 4);
 	tcase_add_test(tests, decays);
 	tcase_add_test(tests, working_set_stays);
 	tcase_add_test(tests, drained);
