@@ -90,18 +90,25 @@ unlink_locked(struct pcm_span *span)
 	span->bucket = 0;
 }
 
-/* The list that it belongs on, mostly the one that it is on; 0: none. No division. */
+/*
+ * The list that it belongs on; 0: none. That is mostly the one that it is on, or next to it:
+ * no division.
+ */
 static unsigned
 bucket_of(const struct pcm_span *span)
 {
 	unsigned part = span->nfree * PCM_CENTRAL_NBUCKETS, nobjs = span->nobjs;
 	unsigned n = span->bucket / 2; /* to be ceil(part / nobjs) */
 
+	if (span->nfree == 0)
+		return 0;
+	if (span->nfree == nobjs)
+		n = PCM_CENTRAL_NBUCKETS;
 	while (part > n * nobjs)
 		n++;
-	while (n > 0 && part <= (n - 1) * nobjs)
+	while (part <= (n - 1) * nobjs)
 		n--;
-	return n == 0 ? 0 : 2 * n + span->settled;
+	return 2 * n + span->settled;
 }
 
 void
