@@ -26,7 +26,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--budget", type=float, default=0, help="seconds")
+    parser.add_argument("--budget", type=int, default=0, help="seconds")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
@@ -34,12 +34,12 @@ def options():
     # comes before and after them and the plots, some two minutes.
     args.pattern_scale = (args.scale or 1) * (1 if args.full else 0.15)
     args.program_scale = (args.scale or 1) * (3 if args.full else 0.6)
-    args.budget = args.budget or (3600 if args.full else 420)
     args.command = " ".join(
         ["make", "bench-full" if args.full else "bench"] +
         [f"{name.upper()}={value}" for name, value in
          (("only", args.only), ("rounds", args.rounds),
-          ("scale", args.scale)) if value])
+          ("scale", args.scale), ("budget", args.budget)) if value])
+    args.budget = args.budget or (3600 if args.full else 420)
     return args
 
 

@@ -35,7 +35,7 @@ SUITE_OUT = $(or $(OUT),$(if $(ONLY),$(SUITE_DIR)/results,docs/results))
 SUITE_BENCH = $(SUITE_PYTHON) -B bench/suite/bench.py --build $(abspath $(B)) \
 	--out $(SUITE_OUT) --patterns '$(PATTERN_NAMES)' \
 	$(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	$(if $(SCALE),--scale $(SCALE))
+	$(if $(SCALE),--scale $(SCALE)) $(if $(BUDGET),--budget $(BUDGET))
 
 .PHONY: bench-install bench-build bench bench-full bench-list bench-report
 bench-install:
