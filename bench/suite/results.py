@@ -15,6 +15,10 @@ TIME_LIMIT = 1.25
 MEMORY_LIMIT = 1.25
 MEMORY_ROOM_KIB = 0.7 * 1024
 KEYS = ("test", "round", "allocator")
+# Rounds of one test differ by so much of their ratio, as a rule: counts for as much
+# as three of them, which may agree by chance.
+USUAL_DEVIATION = 0.15
+USUAL_ROUNDS = 2
 DIGITS = {"time": 4, "wall": 4, "user": 3, "sys": 3, "cpu": 3}
 
 
@@ -96,7 +100,8 @@ class Runs:
 
     def error(self, test, allocator, metric):
         """The standard error of that ratio, a part of it: from how it differs
-        from round to round. None: fewer than two rounds."""
+        from round to round, and how it does as a rule. None: fewer than two
+        rounds."""
         best = self.best_peer(test, metric)
         peer = next((name for name in PEERS if best is not None and
                      self.median(test, name, metric) == best), None)
@@ -105,7 +110,9 @@ class Runs:
         logs = [math.log(ours[n] / theirs[n]) for n in ours if n in theirs]
         if len(logs) < 2:
             return None
-        return statistics.stdev(logs) / math.sqrt(len(logs))
+        squares = (statistics.variance(logs) * (len(logs) - 1) +
+                   USUAL_DEVIATION ** 2 * USUAL_ROUNDS)
+        return math.sqrt(squares / (len(logs) - 1 + USUAL_ROUNDS) / len(logs))
 
     def geomean(self, allocator, metric):
         """Of the ratios of the tests that it ran, or None."""
