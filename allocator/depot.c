@@ -218,8 +218,8 @@ reuses_much(const struct depot *depot)
 /*
  * What all depots hold. Objects in depots keep their spans alive, so many classes
  * that are full of objects from an earlier phase would cost a multiple of that:
- * bounded by a part of the heap, which is larger while that is small. A home within its share need not look at the others, so
- * that all together may have up to twice as much.
+ * bounded by a part of the heap, a larger one of a small heap. A home within its share
+ * need not look at the others, so that all together may have up to twice as much.
  */
 #define ALL_LEAST ((size_t)256 << 10)
 #define ALL_MOST ((size_t)512 << 10)
