@@ -238,6 +238,29 @@ find_warm(const struct pcm_huge_set *set, unsigned npages, unsigned align,
 	return false;
 }
 
+/*
+ * In a large heap in which much is free in pieces that are too short, that is a cache miss
+ * or two for each hugepage, under the lock: after a search in vain some are left out.
+ */
+static bool
+find_warm_in_either(const struct pcm_huge_set *one,
+		    const struct pcm_huge_set *other, unsigned npages,
+		    unsigned align, struct pcm_hugepage **huge, unsigned *first)
+{
+	if (pcm_page_heap_warm_locked() < npages)
+		return false;
+	if (heap.skip > 0 && npages >= heap.vain) {
+		heap.skip--;
+		return false;
+	}
+	if (find_warm(one, npages, align, huge, first) ||
+	    find_warm(other, npages, align, huge, first))
+		return true;
+	heap.vain = npages;
+	heap.skip = PCM_WARM_SKIP;
+	return false;
+}
+
 bool
 pcm_page_heap_find_locked(unsigned npages, unsigned align,
 			  struct pcm_hugepage **huge, unsigned *first)
@@ -248,9 +271,7 @@ pcm_page_heap_find_locked(unsigned npages, unsigned align,
 	const struct pcm_huge_set *one = small ? broken : intact;
 	const struct pcm_huge_set *other = small ? intact : broken;
 
-	if (pcm_page_heap_warm_locked() >= npages &&
-	    (find_warm(one, npages, align, huge, first) ||
-	     find_warm(other, npages, align, huge, first)))
+	if (find_warm_in_either(one, other, npages, align, huge, first))
 		return true;
 	if (!find(one, npages, align, huge, first))
 		return find(other, npages, align, huge, first);

@@ -54,6 +54,8 @@ struct pcm_page_heap {
 	struct pcm_hugepage *all;
 	struct pcm_hugepage *cursor; /* the next one that thp.c looks at */
 	struct pcm_hugepage *pinned; /* is being collapsed; keeps its memory */
+	unsigned vain; /* pages of the last run with memory that was looked for in vain */
+	unsigned skip; /* searches for as many that are left out from now on */
 	size_t nhuge, nkind[PCM_HUGE_NKINDS];
 	size_t npages_free, npages_cold, npages_extra;
 	size_t nbacked, nadvised;
@@ -125,6 +127,9 @@ bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
 /* Greatest k <= most with a hugepage on list[k] of a set; 0: none. */
 unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set,
 				      unsigned most);
+
+/* Searches for a run with memory that are left out after one in vain. */
+#define PCM_WARM_SKIP 4u
 
 /* The memory of small spans and a good deal more: runs up to this are small. */
 #define PCM_SMALL_RUN_BYTES ((size_t)256 << 10)

@@ -392,6 +392,29 @@ START_TEST(warm_pages_of_any_hugepage)
 }
 END_TEST
 
+/* After a search in vain a few are left out: then what has come meanwhile is found. */
+START_TEST(warm_pages_that_come_later)
+{
+	struct run run;
+	unsigned int i;
+
+	start();
+	two_hugepages(40, 300);
+	break_second();
+	shrink(&runs[1], runs[1].npages - 8); /* enough, but not together */
+	allocate(&run, 41, 1);
+	must(same_hugepage(&run, &runs[1]));
+	shrink(&runs[0], PCM_HUGE_NPAGES - 41);
+	for (i = 0; i < PCM_WARM_SKIP; i++) {
+		allocate(&run, 41, 1);
+		must(same_hugepage(&run, &runs[1]));
+	}
+	allocate(&run, 41, 1);
+	must(same_hugepage(&run, &runs[0]));
+	must_balance();
+}
+END_TEST
+
 /* As long as there is a whole one, none is broken. */
 START_TEST(whole_ones_are_released_first)
 {
@@ -554,6 +577,7 @@ int main(void)
 	tcase_add_test(tests, small_runs_go_to_broken_ones);
 	tcase_add_test(tests, warm_pages_before_cold_ones);
 	tcase_add_test(tests, warm_pages_of_any_hugepage);
+	tcase_add_test(tests, warm_pages_that_come_later);
 	tcase_add_test(tests, whole_ones_are_released_first);
 	tcase_add_test(tests, decay_breaks_under_pressure_only);
 	tcase_add_test(tests, every_alignment);
