@@ -58,14 +58,6 @@ class Suite(Runner):
             print("bench: not here, left out:", *self.no_peers)
         self.allocators.sort(key=lambda a: ALLOCATORS.index(a.name))
 
-    def rounds(self, test, nrounds, extra=()):
-        """Rows of a test, so many rounds one after the other."""
-        rows = []
-        working = list(self.allocators)
-        for number in range(1, nrounds + 1):
-            rows += self.round(test, working, number, extra)
-        return rows
-
     def warm_up(self, test):
         """Fills the page cache, and notes what the program prints."""
         if test.kind == "program":
@@ -89,7 +81,7 @@ class Suite(Runner):
             candidates = [f for f in found.values() if f.wants_more(left)]
             if not candidates:
                 break
-            max(candidates, key=Rounds.error).more(1)
+            max(candidates, key=lambda f: f.error).more(1)
         for test in tests:
             self.rows[test.kind] += found[test].rows
             if found[test].number > LEAST_ROUNDS and not self.args.rounds:
@@ -112,9 +104,9 @@ class Suite(Runner):
                 if count < test.least_threads:
                     continue
                 print(f"  {test.name}, {count} threads", flush=True)
-                rows += [{**row, "threads": count} for row in self.rounds(
-                    test, self.args.rounds or LEAST_ROUNDS,
-                    [f"threads={count}"])]
+                found = Rounds(self, test, [f"threads={count}"])
+                found.more(self.args.rounds or LEAST_ROUNDS)
+                rows += [{**row, "threads": count} for row in found.rows]
         return rows
 
     def syscalls(self, tests):
@@ -157,27 +149,28 @@ class Suite(Runner):
 class Rounds:
     """The rounds of one test so far."""
 
-    def __init__(self, suite, test):
+    def __init__(self, suite, test, extra=()):
         self.suite = suite
         self.test = test
+        self.extra = extra
         self.working = list(suite.allocators)
         self.rows = []
         self.number = 0
         self.seconds = 0  # of one round
+        self.error = None  # of its ratio
 
     def more(self, nrounds):
         start = time.monotonic()
         for _ in range(nrounds):
             self.number += 1
-            self.rows += self.suite.round(self.test, self.working, self.number)
+            self.rows += self.suite.round(self.test, self.working, self.number,
+                                          self.extra)
         self.seconds = (time.monotonic() - start) / nrounds
-
-    def error(self):
-        return Runs(self.rows).error(self.test.name, "pcmalloc", "time") or 0
+        self.error = Runs(self.rows).error(self.test.name, "pcmalloc", "time")
 
     def wants_more(self, seconds):
         return self.number < MOST_ROUNDS and self.seconds < seconds and \
-            self.error() > 0
+            self.error is not None
 
 
 def series_rows(path, test, allocator):

@@ -106,9 +106,7 @@ def ratios(name):
 
 def best(runs, test, metric):
     """The peer that has it, or "-"."""
-    found = runs.best_peer(test, metric)
-    return next((TITLES[name] for name in ALLOCATORS[2:] if found is not None
-                 and runs.median(test, name, metric) == found), "-")
+    return TITLES.get(runs.best_peer_name(test, metric), "-")
 
 
 def medians(name, metric, unit):

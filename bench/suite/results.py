@@ -82,10 +82,15 @@ class Runs:
         values = self.values(test, allocator, metric)
         return statistics.median(values) if values else None
 
+    def best_peer_name(self, test, metric):
+        """The peer with the least median, or None."""
+        return min((name for name in PEERS if self.values(test, name, metric)),
+                   key=lambda name: self.median(test, name, metric),
+                   default=None)
+
     def best_peer(self, test, metric):
         """The least of the peers' medians, or None."""
-        medians = [self.median(test, name, metric) for name in PEERS]
-        return min((m for m in medians if m is not None), default=None)
+        return self.median(test, self.best_peer_name(test, metric), metric)
 
     def by_round(self, test, allocator, metric):
         return {row["round"]: row[metric] for row in self.rows
@@ -102,11 +107,8 @@ class Runs:
         """The standard error of that ratio, a part of it: from how it differs
         from round to round, and how it does as a rule. None: fewer than two
         rounds."""
-        best = self.best_peer(test, metric)
-        peer = next((name for name in PEERS if best is not None and
-                     self.median(test, name, metric) == best), None)
         ours = self.by_round(test, allocator, metric)
-        theirs = self.by_round(test, peer, metric)
+        theirs = self.by_round(test, self.best_peer_name(test, metric), metric)
         logs = [math.log(ours[n] / theirs[n]) for n in ours if n in theirs]
         if len(logs) < 2:
             return None

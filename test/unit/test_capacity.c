@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "capacity.h"
+#include "held.h"
 #include "limit.h"
 #include "lock.h"
 #include "percpu.h"
@@ -219,13 +220,6 @@ static size_t after_misses(unsigned int n)
 static size_t most_room(void)
 {
 	return after_misses(10 * MANY);
-}
-
-/* What the heap holds is said to be nbytes. */
-static void hold(size_t nbytes)
-{
-	must(pcm_limit_held() <= nbytes);
-	pcm_limit_hold(nbytes - pcm_limit_held());
 }
 
 /* A quarter of the heap, up to ROOM_MOST, or a 64th of it. */

@@ -9,6 +9,7 @@
 #include "central.h"
 #include "central_lists.h"
 #include "depot.h"
+#include "held.h"
 #include "limit.h"
 #include "lock.h"
 #include "magazine.h"
@@ -18,11 +19,11 @@
 
 /* docs/DESIGN.md: the larger of 512 KiB and one magazine a class. */
 #define BOUND_BYTES ((size_t)512 << 10)
+#define BOUND_MAGAZINES 1
 
 /* What all have of a small heap. */
 #define ALL_LEAST ((size_t)256 << 10)
 #define ALL_MOST ((size_t)512 << 10)
-#define BOUND_MAGAZINES 1
 
 static unsigned int class_of_size(size_t n)
 {
@@ -364,13 +365,6 @@ START_TEST(few_empty_ones)
 END_TEST
 
 static const size_t sizes[] = { 64, 1000, 14000, 65536, 200000, 262144 };
-
-/* What the heap holds is said to be nbytes. */
-static void hold(size_t nbytes)
-{
-	must(pcm_limit_held() <= nbytes);
-	pcm_limit_hold(nbytes - pcm_limit_held());
-}
 
 /* What is over the bound goes to the spans, whichever way it comes. */
 START_TEST(bounded)
