@@ -67,7 +67,7 @@ take_locked(struct pcm_central *central, void **objs, unsigned n)
 		taken += pcm_span_take(span, objs + taken, n - taken);
 		pcm_central_relink_locked(span);
 	}
-	pcm_central_count_locked(central, 0, taken);
+	pcm_central_count_locked(central, taken);
 	return taken;
 }
 
@@ -92,21 +92,46 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
  */
 #define ALL_SIZES_AT ((size_t)8 << 20)
 
-static struct pcm_span *
-new_span(unsigned class)
+static bool
+has_all_sizes(void)
 {
-	size_t npages = pcm_size_class[class].npages;
+	return PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
+					       memory_order_relaxed));
+}
+
+/*
+ * A new span has at most one in so many of the blocks that the class has at its home: what
+ * lies free in it is little then. Less in a small heap.
+ */
+#define PART 16u
+#define PART_OF_FEW_SIZES 32u
+
+/* So many times as long as the shortest, a power of two: lest descriptors have all sizes. */
+static unsigned
+times_longer(const struct pcm_central *central, unsigned class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t part = has_all_sizes() ? PART : PART_OF_FEW_SIZES;
+	size_t most = pcm_central_nall(central) / (part * sc->nobjs);
+	unsigned times = 1;
+
+	while (2 * times <= most && 2 * times <= sc->longest)
+		times *= 2;
+	return times;
+}
+
+static struct pcm_span *
+new_span(unsigned class, size_t npages)
+{
 	struct pcm_span *span;
 	bool zeroed;
 	char *start = pcm_page_heap_alloc(npages, &zeroed);
 
 	if (start == NULL)
 		return NULL;
-	if (PCM_UNLIKELY(!atomic_load_explicit(&pcm_size_class_all,
-					       memory_order_relaxed)) &&
-	    pcm_limit_held() >= ALL_SIZES_AT)
+	if (!has_all_sizes() && pcm_limit_held() >= ALL_SIZES_AT)
 		pcm_size_class_use_all();
-	span = pcm_span_new_small(start, class, zeroed);
+	span = pcm_span_new_small(start, npages, class, zeroed);
 	if (span == NULL)
 		pcm_page_heap_free(start, npages);
 	return span;
@@ -117,8 +142,13 @@ static bool
 grow(unsigned class, unsigned home)
 {
 	struct pcm_central *central = &pcm_centrals[home][class];
-	struct pcm_span *span = new_span(class);
+	size_t npages = pcm_size_class[class].npages;
+	unsigned times = times_longer(central, class);
+	struct pcm_span *span = new_span(class, times * npages);
 
+	/* There may be room for a short one. */
+	if (span == NULL && times > 1)
+		span = new_span(class, npages);
 	if (span == NULL)
 		return false;
 	span->home = (uint8_t)home;
@@ -195,7 +225,7 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	if (span != NULL) {
 		obj = pcm_span_take_one(span, zeroed);
 		pcm_central_relink_locked(span);
-		pcm_central_count_locked(central, 0, 1);
+		pcm_central_count_locked(central, 1);
 	}
 	pcm_unlock(&central->lock);
 	if (obj == NULL)
@@ -263,7 +293,7 @@ pcm_central_put_locked(struct pcm_central *central, struct pcm_span *span,
 {
 	unsigned done = pcm_span_put(span, objs, n, fault);
 
-	pcm_central_count_locked(central, 0, -(ptrdiff_t)done);
+	pcm_central_count_locked(central, -(ptrdiff_t)done);
 	if (span->nfree < span->nobjs) {
 		pcm_central_relink_locked(span);
 		return done;

@@ -49,7 +49,7 @@ hold_locked(struct pcm_central *central, struct pcm_span *span,
 	unsigned nfree = span->nfree;
 
 	pcm_span_hold(span, run);
-	pcm_central_count_locked(central, 0, (ptrdiff_t)nfree - span->nfree);
+	pcm_central_count_locked(central, (ptrdiff_t)nfree - span->nfree);
 	pcm_central_relink_locked(span);
 }
 
@@ -60,7 +60,7 @@ unhold_locked(struct pcm_central *central, struct pcm_span *span,
 	unsigned nfree = span->nfree;
 
 	pcm_span_unhold(span, run, cold);
-	pcm_central_count_locked(central, 0, (ptrdiff_t)nfree - span->nfree);
+	pcm_central_count_locked(central, (ptrdiff_t)nfree - span->nfree);
 }
 
 /*

@@ -133,11 +133,22 @@ pcm_central_relink_locked(struct pcm_span *span)
 	set_nonempty(central, central->nonempty | (uint32_t)1 << bucket);
 }
 
+static void
+add_locked(struct pcm_central *central, const struct pcm_span *span)
+{
+	central->nspans++;
+	__atomic_store_n(&central->nall, central->nall + span->nobjs,
+			 __ATOMIC_RELAXED);
+	pcm_central_count_locked(central, span->nobjs - span->nfree);
+}
+
 void
 pcm_central_enter_locked(struct pcm_central *central, struct pcm_span *span)
 {
-	pcm_central_count_locked(central, 1, 0);
-	if (central->nspans == PCM_CENTRAL_CROWDED)
+	size_t crowd = PCM_CENTRAL_CROWDED * pcm_size_class[span->class].nobjs;
+
+	add_locked(central, span);
+	if (central->nall >= crowd && central->nall - span->nobjs < crowd)
 		atomic_store_explicit(&crowded[span->class], true,
 				      memory_order_relaxed);
 	pcm_central_relink_locked(span);
@@ -147,7 +158,10 @@ void
 pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
 {
 	unlink_locked(span);
-	pcm_central_count_locked(central, -1, span->nfree - span->nobjs);
+	central->nspans--;
+	__atomic_store_n(&central->nall, central->nall - span->nobjs,
+			 __ATOMIC_RELAXED);
+	pcm_central_count_locked(central, span->nfree - span->nobjs);
 }
 
 void
@@ -166,7 +180,7 @@ pcm_central_move_locked(struct pcm_span *span, unsigned home)
 	struct pcm_central *to = &pcm_centrals[home][span->class];
 
 	pcm_central_drop_locked(from, span);
-	pcm_central_count_locked(to, 1, span->nobjs - span->nfree);
+	add_locked(to, span);
 	__atomic_store_n(&span->home, (uint8_t)home, __ATOMIC_RELAXED);
 	pcm_central_relink_locked(span);
 }

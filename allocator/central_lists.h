@@ -41,7 +41,8 @@ struct pcm_central {
 	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */
 	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
 	size_t nspans;
-	size_t nout; /* of their blocks, in use or cached */
+	size_t nall; /* their blocks */
+	size_t nout; /* those of them that are in use or cached */
 } __attribute__((aligned(64)));
 
 /* By home first: most processes use few. */
@@ -82,28 +83,29 @@ void pcm_central_relink_locked(struct pcm_span *span);
 void pcm_central_move_locked(struct pcm_span *span, unsigned home);
 
 /*
- * pcm_central_nfree() - blocks that are free in the central's spans. Exact under its
- * lock, a guess without. pcm_central_count_locked() - changes what that follows from.
+ * pcm_central_nall() - blocks of the central's spans; pcm_central_nfree() - those of them
+ * that are free. Exact under its lock, a guess without.
  */
 static inline size_t
-pcm_central_nfree(const struct pcm_central *central, unsigned class)
+pcm_central_nall(const struct pcm_central *central)
 {
-	size_t all = __atomic_load_n(&central->nspans, __ATOMIC_RELAXED) *
-		pcm_size_class[class].nobjs;
+	return __atomic_load_n(&central->nall, __ATOMIC_RELAXED);
+}
+
+static inline size_t
+pcm_central_nfree(const struct pcm_central *central)
+{
+	size_t all = pcm_central_nall(central);
 	size_t out = __atomic_load_n(&central->nout, __ATOMIC_RELAXED);
 
 	return all > out ? all - out : 0;
 }
 
+/* n more blocks are out of their spans, or fewer. */
 static inline void
-pcm_central_count_locked(struct pcm_central *central, ptrdiff_t nspans,
-			 ptrdiff_t nout)
+pcm_central_count_locked(struct pcm_central *central, ptrdiff_t n)
 {
-	if (nspans != 0)
-		__atomic_store_n(&central->nspans,
-				 central->nspans + (size_t)nspans,
-				 __ATOMIC_RELAXED);
-	__atomic_store_n(&central->nout, central->nout + (size_t)nout,
+	__atomic_store_n(&central->nout, central->nout + (size_t)n,
 			 __ATOMIC_RELAXED);
 }
 

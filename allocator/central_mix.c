@@ -55,12 +55,11 @@ static atomic_int nleft; /* blocks until the next tick */
 static bool
 is_sparse_locked(const struct pcm_central *central, unsigned class)
 {
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t nall = central->nspans * sc->nobjs;
-	size_t nfree = pcm_central_nfree(central, class);
+	size_t nfree = pcm_central_nfree(central);
 
-	return PCM_MIX_ALWAYS || (nfree >= nall / FREE_DIVISOR &&
-				  nfree * sc->size >= FREE_MIN);
+	return PCM_MIX_ALWAYS ||
+		(nfree >= pcm_central_nall(central) / FREE_DIVISOR &&
+		 nfree * pcm_size_class[class].size >= FREE_MIN);
 }
 
 /* Are so many bytes free together? */
@@ -96,41 +95,50 @@ find_locked(struct pcm_central *central, unsigned class, size_t nbytes)
 	return span;
 }
 
-/* Will there be one? A structure is not made for what will not become mixed. */
-static bool
-is_there_one(struct pcm_central *central, unsigned class, size_t nbytes)
+/*
+ * Of how many bytes is the one that there will be? 0: there will be none, for which no
+ * structure is made.
+ */
+static size_t
+length_of_next(struct pcm_central *central, unsigned class, size_t nbytes)
 {
-	bool found;
+	const struct pcm_span *span;
+	size_t length = 0;
 
 	if ((__atomic_load_n(&central->nonempty, __ATOMIC_RELAXED) & SPARSE) == 0)
-		return false;
+		return 0;
 	pcm_lock(&central->lock);
-	found = find_locked(central, class, nbytes) != NULL;
+	span = find_locked(central, class, nbytes);
+	if (span != NULL)
+		length = span->nbytes;
 	pcm_unlock(&central->lock);
-	return found;
+	return length;
 }
 
 /* True: it is. */
 static bool
 mix(struct pcm_central *central, unsigned class, size_t nbytes)
 {
+	size_t length = length_of_next(central, class, nbytes);
 	struct pcm_mixed *mixed;
 	struct pcm_span *span;
 
-	if (!is_there_one(central, class, nbytes))
+	if (length == 0)
 		return false;
-	mixed = pcm_mixed_new(class);
+	mixed = pcm_mixed_new(length);
 	if (mixed == NULL)
 		return false;
 	pcm_lock(&central->lock);
 	span = find_locked(central, class, nbytes);
+	if (span != NULL && span->nbytes != length)
+		span = NULL;
 	if (span != NULL) {
 		pcm_central_drop_locked(central, span);
 		pcm_mixed_adopt(mixed, span);
 	}
 	pcm_unlock(&central->lock);
 	if (span == NULL)
-		pcm_mixed_delete(mixed, class);
+		pcm_mixed_delete(mixed, length);
 	return span != NULL;
 }
 
@@ -196,7 +204,6 @@ pcm_central_take_mixed(unsigned class, unsigned home, void **objs, unsigned n)
 static size_t
 bytes_free(unsigned class)
 {
-	const struct pcm_size_class *sc = &pcm_size_class[class];
 	unsigned left;
 	size_t n = 0;
 
@@ -205,10 +212,10 @@ bytes_free(unsigned class)
 			&pcm_centrals[__builtin_ctz(left)][class];
 
 		pcm_lock(&central->lock);
-		n += pcm_central_nfree(central, class);
+		n += pcm_central_nfree(central);
 		pcm_unlock(&central->lock);
 	}
-	return n * sc->size;
+	return n * pcm_size_class[class].size;
 }
 
 void

@@ -23,12 +23,10 @@ static bool
 much_is_free(const struct pcm_central *central, unsigned class)
 {
 	unsigned nhomes = (unsigned)__builtin_popcount(pcm_central_homes(class));
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t nfree = pcm_central_nfree(central, class);
+	size_t nfree = pcm_central_nfree(central);
 
-	return nfree * sc->size * nhomes >= SIFT_BYTES &&
-		nfree >= __atomic_load_n(&central->nspans, __ATOMIC_RELAXED) *
-				 sc->nobjs / SIFT_DIVISOR;
+	return nfree * pcm_size_class[class].size * nhomes >= SIFT_BYTES &&
+		nfree >= pcm_central_nall(central) / SIFT_DIVISOR;
 }
 
 static bool
@@ -63,8 +61,8 @@ sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	    unsigned n, struct pcm_span **empty, enum pcm_span_fault *fault)
 {
 	unsigned i, kept = 0, class = span->class;
-	size_t nall = central->nspans * pcm_size_class[class].nobjs;
-	size_t nfree = pcm_central_nfree(central, class);
+	size_t nall = pcm_central_nall(central);
+	size_t nfree = pcm_central_nfree(central);
 
 	if (!much_is_free(central, class))
 		return n;

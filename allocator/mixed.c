@@ -16,7 +16,7 @@
 
 /* Blocks of mixed spans. Larger ones leave hardly a hole in their own spans. */
 #define SMALLEST 16u
-#define LARGEST 16384u
+#define LARGEST PCM_MIXABLE_MAX
 
 _Static_assert(PCM_META_MAX / PCM_PAGEMAP_LINE - 1 <= PCM_PAGEMAP_NLINES,
 	       "what has so many lines has a number for each");
@@ -30,11 +30,10 @@ pcm_mixed_suits(unsigned class)
 		pcm_size_class[class].size <= LARGEST;
 }
 
+/* The structure of a span of so many bytes. */
 static size_t
-bytes_of(unsigned class)
+bytes_of(size_t nbytes)
 {
-	size_t nbytes = (size_t)pcm_size_class[class].npages << PCM_PAGE_SHIFT;
-
 	return pcm_holes_bytes((unsigned)(nbytes / UNIT));
 }
 
@@ -62,17 +61,17 @@ fill_class_of_units(void)
 }
 
 struct pcm_mixed *
-pcm_mixed_new(unsigned class)
+pcm_mixed_new(size_t nbytes)
 {
 	fill_class_of_units();
-	return bytes_of(class) > PCM_META_MAX ? NULL :
-						pcm_meta_alloc(bytes_of(class));
+	return bytes_of(nbytes) > PCM_META_MAX ? NULL :
+						 pcm_meta_alloc(bytes_of(nbytes));
 }
 
 void
-pcm_mixed_delete(struct pcm_mixed *mixed, unsigned class)
+pcm_mixed_delete(struct pcm_mixed *mixed, size_t nbytes)
 {
-	pcm_meta_free(mixed, bytes_of(class));
+	pcm_meta_free(mixed, bytes_of(nbytes));
 }
 
 /* ---- lists ---- */

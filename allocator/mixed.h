@@ -28,11 +28,11 @@ struct pcm_mixed;
 bool pcm_mixed_suits(unsigned class);
 
 /*
- * pcm_mixed_new() - what a span of the class needs to become mixed; NULL: no memory.
+ * pcm_mixed_new() - what a span of so many bytes needs to become mixed; NULL: no memory.
  * pcm_mixed_delete() gives it back unused.
  */
-struct pcm_mixed *pcm_mixed_new(unsigned class);
-void pcm_mixed_delete(struct pcm_mixed *mixed, unsigned class);
+struct pcm_mixed *pcm_mixed_new(size_t nbytes);
+void pcm_mixed_delete(struct pcm_mixed *mixed, size_t nbytes);
 
 /*
  * pcm_mixed_adopt() - the span, of kind SMALL, which has left its central's lists,

@@ -47,6 +47,12 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 #define SPAN_MAX_BYTES ((size_t)512 << 10)
 #define SPAN_MAX_PAGES ((unsigned)(SPAN_MAX_BYTES >> PCM_PAGE_SHIFT))
 
+/*
+ * A class that has much has longer spans: fewer visits, and a magazine is filled from one.
+ * Not where what lies free in them would serve nobody else.
+ */
+#define SPAN_LONG_BYTES ((size_t)64 << 10)
+
 /* Largest part of a span that may lie unused behind the last block. */
 #define TAIL_WASTE_DIVISOR 32u
 
@@ -69,6 +75,16 @@ span_pages(uint32_t size)
 			break;
 	}
 	return (uint16_t)n;
+}
+
+static uint8_t
+longest(const struct pcm_size_class *sc)
+{
+	size_t nbytes = (size_t)sc->npages << PCM_PAGE_SHIFT;
+
+	if (sc->size > PCM_MIXABLE_MAX || nbytes > SPAN_LONG_BYTES)
+		return 1;
+	return (uint8_t)(SPAN_LONG_BYTES / nbytes);
 }
 
 static uint16_t
@@ -196,6 +212,7 @@ pcm_size_class_init(size_t magazine_bytes)
 		sc->npages = span_pages(sc->size);
 		sc->nobjs = (uint16_t)(((uint32_t)sc->npages
 					<< PCM_PAGE_SHIFT) / sc->size);
+		sc->longest = longest(sc);
 		sc->nslots = slots(sc->size, magazine_bytes);
 		sc->reciprocal = (uint32_t)((((uint64_t)1 << 32) + sc->size -
 					     1) / sc->size);

@@ -22,6 +22,9 @@
 #define PCM_NCLASSES 98 /* class 0 included */
 #define PCM_SMALL_MAX ((size_t)262144)
 
+/* What lies free in spans of blocks of up to this size serves others, too: mixed.h. */
+#define PCM_MIXABLE_MAX 16384u
+
 /*
  * Two lookup tables: to 2 KiB in steps of 8 bytes, above in steps of 128. They
  * change, to smaller classes, while other threads read them: a byte is read as a
@@ -35,10 +38,11 @@
 struct pcm_size_class {
 	uint32_t size;	     /* bytes of a block */
 	uint32_t reciprocal; /* pcm_size_class_index() */
-	uint16_t npages;     /* logical pages of a span */
-	uint16_t nobjs;	     /* blocks in a span */
+	uint16_t npages;     /* logical pages of a span, of the shortest */
+	uint16_t nobjs;	     /* blocks in such a span */
 	uint16_t nslots;     /* of a magazine, at most; 0: the class has none */
 	uint8_t nfiner;	     /* classes right below, whose sizes it serves; relaxed */
+	uint8_t longest;     /* a span has up to so many times npages */
 };
 
 extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];

@@ -58,25 +58,26 @@ descriptor(size_t nbytes)
 }
 
 struct pcm_span *
-pcm_span_new_small(char *start, unsigned class, bool zeroed)
+pcm_span_new_small(char *start, size_t npages, unsigned class, bool zeroed)
 {
-	const struct pcm_size_class *sc = &pcm_size_class[class];
-	struct pcm_span shape = { .nobjs = sc->nobjs };
+	size_t nbytes = npages << PCM_PAGE_SHIFT;
+	uint16_t nobjs = (uint16_t)(nbytes / pcm_size_class[class].size);
+	struct pcm_span shape = { .nobjs = nobjs };
 	struct pcm_span *span = descriptor(descriptor_bytes(&shape));
 
 	if (span == NULL)
 		return NULL;
 	*span = (struct pcm_span){
 		.start = start,
-		.nbytes = (size_t)sc->npages << PCM_PAGE_SHIFT,
+		.nbytes = nbytes,
 		.kind = PCM_SPAN_SMALL,
 		.class = (uint8_t)class,
-		.nobjs = sc->nobjs,
-		.fresh = zeroed ? 0 : sc->nobjs,
+		.nobjs = nobjs,
+		.fresh = zeroed ? 0 : nobjs,
 	};
 	set_all_free(span);
-	pcm_pagemap_set_span(start, sc->npages, span);
-	pcm_pagemap_set_class(start, sc->npages, class);
+	pcm_pagemap_set_span(start, npages, span);
+	pcm_pagemap_set_class(start, npages, class);
 	return span;
 }
 
@@ -236,12 +237,13 @@ pcm_span_take_one(struct pcm_span *span, bool *zeroed)
 	return obj;
 }
 
-/* The block of the class that begins at `offset` in its span; false: none does. */
+/* Of nobjs blocks of the class the one that begins at `offset` in its span; false: none. */
 PCM_ALWAYS_INLINE bool
-block_index(const struct pcm_size_class *class, size_t offset, uint32_t *index)
+block_index(const struct pcm_size_class *class, uint32_t nobjs, size_t offset,
+	    uint32_t *index)
 {
 	*index = pcm_size_class_index(class, (uint32_t)offset);
-	return *index < class->nobjs && *index * class->size == offset;
+	return *index < nobjs && *index * class->size == offset;
 }
 
 /* A word of the bitmap, while blocks of it are put. */
@@ -283,6 +285,7 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	struct open_word word = { span->first, span->free[span->first] };
 	const char *start = span->start;
 	size_t nbytes = span->nbytes;
+	uint32_t nobjs = span->nobjs;
 	enum pcm_span_fault found = PCM_SPAN_OK;
 	unsigned done;
 
@@ -294,7 +297,7 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 		if (offset >= nbytes)
 			break;
 		found = PCM_SPAN_NOT_A_BLOCK;
-		if (PCM_LIKELY(block_index(&class, offset, &index)))
+		if (PCM_LIKELY(block_index(&class, nobjs, offset, &index)))
 			found = put_one(span, &word, index);
 		if (PCM_UNLIKELY(found != PCM_SPAN_OK))
 			break;
@@ -407,7 +410,7 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 		return pcm_mixed_check(span, p);
 	if (kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
-	if (!block_index(&pcm_size_class[span->class],
+	if (!block_index(&pcm_size_class[span->class], span->nobjs,
 			 (size_t)((const char *)p - span->start), &index))
 		return PCM_SPAN_NOT_A_BLOCK;
 	word = __atomic_load_n(&span->free[index / WORD_BITS],

@@ -44,12 +44,13 @@ struct pcm_span {
 };
 
 /*
- * pcm_span_new_small() - the descriptor of a span of `class` at `start`, every
- * block free; entered in the pagemap. NULL: no memory.
+ * pcm_span_new_small() - the descriptor of a span of `class` at `start`, of npages
+ * logical pages, every block free; entered in the pagemap. NULL: no memory.
  *
  * zeroed	whether every byte of the run reads as 0
  */
-struct pcm_span *pcm_span_new_small(char *start, unsigned class, bool zeroed);
+struct pcm_span *pcm_span_new_small(char *start, size_t npages, unsigned class,
+				    bool zeroed);
 
 /* The descriptor of a single block; the caller enters it in the pagemap. */
 struct pcm_span *pcm_span_new_block(enum pcm_span_kind kind, char *start,

@@ -76,12 +76,20 @@ static inline void crowd(unsigned int class)
 static inline bool mix_of_home(unsigned int class, unsigned int home)
 {
 	struct pcm_central *central = &pcm_centrals[home][class];
-	struct pcm_mixed *mixed = pcm_mixed_new(class);
+	struct pcm_mixed *mixed;
 	struct pcm_span *span;
+	size_t nbytes;
 
+	pcm_lock(&central->lock);
+	span = pcm_central_emptiest_locked(central);
+	nbytes = span == NULL ? PCM_PAGE : span->nbytes;
+	pcm_unlock(&central->lock);
+	mixed = pcm_mixed_new(nbytes);
 	must(mixed != NULL);
 	pcm_lock(&central->lock);
 	span = pcm_central_emptiest_locked(central);
+	if (span != NULL && span->nbytes != nbytes)
+		span = NULL;
 	if (span != NULL && span->nreleasing > 0)
 		span = NULL;
 	if (span != NULL) {
@@ -90,7 +98,7 @@ static inline bool mix_of_home(unsigned int class, unsigned int home)
 	}
 	pcm_unlock(&central->lock);
 	if (span == NULL)
-		pcm_mixed_delete(mixed, class);
+		pcm_mixed_delete(mixed, nbytes);
 	return span != NULL;
 }
 

@@ -282,13 +282,16 @@ static unsigned int crowded_class(void)
 /* A magazine with blocks of whole spans of so many homes, in turns. */
 static void **magazine_of(unsigned int c, unsigned int homes)
 {
-	static void *span[2][512];
-	unsigned int nobjs = pcm_size_class[c].nobjs, h, i;
+	static void *span[2][8192];
+	unsigned int n, h, i;
 	void **mag = pcm_mag_new(nslots(c));
 
-	for (h = 0; h < homes; h++)
-		for (i = 0; i < nobjs;)
-			i += pcm_central_fill(c, 1 + h, span[h] + i, nobjs - i);
+	for (h = 0; h < homes; h++) {
+		must(pcm_central_fill(c, 1 + h, span[h], 1) == 1);
+		n = 1u + pcm_pagemap_span(span[h][0])->nfree;
+		for (i = 1; i < n;)
+			i += pcm_central_fill(c, 1 + h, span[h] + i, n - i);
+	}
 	for (i = 0; !pcm_mag_full(mag); i++)
 		pcm_mag_push(&mag, span[i % homes][i / homes]);
 	return mag;

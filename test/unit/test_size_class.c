@@ -11,6 +11,7 @@
 #define NO_WASTE_BOUND_TO 128
 #define WASTE_DIVISOR 8
 #define TAIL_DIVISOR 16
+#define SPAN_LONG ((size_t)64 << 10)
 #define SPAN_PAGES_MAX 64
 #define NFEW 29 /* 8, 16, 32, 48, 64, 96, 128, 192, 256 ... 196608, 262144 */
 #define IN_A_ROW 16
@@ -170,6 +171,11 @@ START_TEST(spans)
 		must(sc->nobjs >= 1 && sc->nobjs == nbytes / sc->size);
 		must(tail < sc->size);
 		must(tail <= nbytes / TAIL_DIVISOR);
+		must(sc->longest >= 1);
+		must(sc->longest == 1 || sc->longest * nbytes <= SPAN_LONG);
+		must(sc->size > PCM_MIXABLE_MAX ?
+			     sc->longest == 1 :
+			     2 * sc->longest * nbytes > SPAN_LONG);
 	}
 }
 END_TEST

@@ -19,6 +19,8 @@
 static bool is_free[NOBJS_MAX];
 static unsigned int nfree;
 
+static bool longest; /* spans are as long as they get, not as short */
+
 static void setup(void)
 {
 	must(pcm_pagemap_prepare(BASE, (size_t)1 << 30));
@@ -29,13 +31,21 @@ static size_t size_of(unsigned int class)
 	return pcm_size_class[class].size;
 }
 
+static unsigned int npages_of(unsigned int class)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+
+	return longest ? sc->npages * sc->longest : sc->npages;
+}
+
 static struct pcm_span *new_span(unsigned int class)
 {
-	struct pcm_span *span = pcm_span_new_small(BASE, class, true);
+	size_t npages = npages_of(class);
+	struct pcm_span *span = pcm_span_new_small(BASE, npages, class, true);
 	unsigned int k;
 
 	must(span != NULL);
-	must(span->nobjs == pcm_size_class[class].nobjs);
+	must(span->nobjs == (npages << PCM_PAGE_SHIFT) / size_of(class));
 	must(span->nobjs <= NOBJS_MAX);
 	for (k = 0; k < NOBJS_MAX; k++)
 		is_free[k] = k < span->nobjs;
@@ -61,9 +71,10 @@ START_TEST(fresh)
 {
 	unsigned int class, page;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
-		unsigned int npages = pcm_size_class[class].npages;
+		unsigned int npages = npages_of(class);
 
 		must(span->start == BASE && span->class == class);
 		must(span->kind == PCM_SPAN_SMALL && span->bucket == 0);
@@ -170,6 +181,7 @@ START_TEST(random_operations)
 	uint64_t state = testing_seed();
 	unsigned int class, i;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
 
@@ -191,6 +203,7 @@ START_TEST(all_out_and_in)
 {
 	unsigned int class, k;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
 
@@ -215,6 +228,7 @@ START_TEST(tail)
 {
 	unsigned int class;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
 		size_t size = size_of(class), end = span->nobjs * size;
@@ -274,6 +288,7 @@ START_TEST(descriptors_return)
 	unsigned int i, class;
 	size_t before;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++)
 		pcm_span_delete(new_span(class));
 	before = pcm_meta_bytes();
@@ -291,6 +306,7 @@ START_TEST(zeroed_once)
 	bool zeroed;
 	void *obj;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
 
@@ -310,7 +326,7 @@ END_TEST
 
 START_TEST(zeroed_never)
 {
-	struct pcm_span *span = pcm_span_new_small(BASE, 1, false);
+	struct pcm_span *span = pcm_span_new_small(BASE, 1, 1, false);
 	bool zeroed = true;
 	void *obj;
 
@@ -390,6 +406,7 @@ START_TEST(free_pages)
 	uint64_t state = testing_seed();
 	unsigned int class, page;
 
+	longest = _i != 0;
 	for (class = 1; class < PCM_NCLASSES; class++) {
 		struct pcm_span *span = new_span(class);
 		unsigned int n = (unsigned int)(span->nbytes / pcm_sys_page);
@@ -429,15 +446,15 @@ int main(void)
 	TCase *tests = unit_begin("span");
 
 	tcase_add_checked_fixture(tests, setup, NULL);
-	tcase_add_test(tests, fresh);
-	tcase_add_test(tests, random_operations);
-	tcase_add_test(tests, all_out_and_in);
-	tcase_add_test(tests, tail);
+	tcase_add_loop_test(tests, fresh, 0, 2);
+	tcase_add_loop_test(tests, random_operations, 0, 2);
+	tcase_add_loop_test(tests, all_out_and_in, 0, 2);
+	tcase_add_loop_test(tests, tail, 0, 2);
 	tcase_add_test(tests, single_blocks);
 	tcase_add_test(tests, deleted_large);
-	tcase_add_test(tests, descriptors_return);
-	tcase_add_test(tests, zeroed_once);
+	tcase_add_loop_test(tests, descriptors_return, 0, 2);
+	tcase_add_loop_test(tests, zeroed_once, 0, 2);
 	tcase_add_test(tests, zeroed_never);
-	tcase_add_test(tests, free_pages);
+	tcase_add_loop_test(tests, free_pages, 0, 2);
 	return unit_end();
 }

@@ -1,0 +1,177 @@
+/*
+ * Spans of a class that has much: how long they are, that a short one does where there
+ * is no room for a long one, and that a long one can become mixed.
+ */
+#include "mixed_kit.h"
+
+#include "limit.h"
+#include "page_heap.h"
+
+static const size_t sizes[] = { 8, 16, 48, 256, 1024, 4096, 5120, 15360, 20480 };
+#define NSIZES ((int)(sizeof(sizes) / sizeof(sizes[0])))
+
+#define SPANS_MAX 4096
+
+/* The smallest class from that size on that this process does not use. */
+static unsigned int class_from(size_t size)
+{
+	unsigned int c = pcm_size_class_within(size);
+
+	while (stats_of(c).nspans > 0)
+		c++;
+	must(c < PCM_NCLASSES);
+	return c;
+}
+
+/* One block each of the spans that there are, all of whose blocks are taken. */
+static void *spans[SPANS_MAX];
+static unsigned int nspans;
+
+/* Of how many blocks a new one should be when the class has nall. */
+static size_t expected(unsigned int class, size_t nall, unsigned int part)
+{
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t times, best = 1;
+
+	for (times = 1; times <= sc->longest; times *= 2)
+		if (times * sc->nobjs * part <= nall)
+			best = times;
+	return (best * sc->npages << PCM_PAGE_SHIFT) / sc->size;
+}
+
+/* Until the class has so many blocks; each span is of the length that it should be. */
+static void grow_to(unsigned int class, size_t nblocks, unsigned int part)
+{
+	while (stats_of(class).nout < nblocks) {
+		size_t nall = stats_of(class).nout;
+		void *first = pcm_central_take_aligned(class, 0);
+		struct pcm_span *span = pcm_pagemap_span(first);
+
+		must(first != NULL && nspans < SPANS_MAX);
+		must(span->nobjs == expected(class, nall, part));
+		must(span->nfree == span->nobjs - 1);
+		get_objects(class, objs, span->nobjs - 1u);
+		must(pcm_pagemap_span(objs[span->nobjs - 2]) == span ||
+		     span->nobjs == 1);
+		must(span->nfree == 0);
+		spans[nspans++] = first;
+	}
+}
+
+/* All blocks but the first one of each of the last n spans. */
+static void empty_last(unsigned int class, unsigned int n)
+{
+	unsigned int i, k;
+
+	for (i = nspans - n; i < nspans; i++) {
+		unsigned int nobjs = pcm_pagemap_span(spans[i])->nobjs;
+
+		for (k = 1; k < nobjs; k++)
+			objs[k] = (char *)spans[i] +
+				  k * pcm_size_class[class].size;
+		pcm_central_flush(class, objs + 1, nobjs - 1);
+	}
+}
+
+static void give_all_back(unsigned int class)
+{
+	empty_last(class, nspans);
+	pcm_central_flush(class, spans, nspans);
+	must(stats_of(class).nspans == 0 && stats_of(class).nout == 0);
+	nspans = 0;
+}
+
+/* First few sizes are used, and then all. */
+START_TEST(lengths)
+{
+	unsigned int class = class_from(sizes[_i]);
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	size_t nblocks = (size_t)sc->nobjs * 32 * (sc->longest + 2);
+	struct pcm_page_heap_stats before, after;
+
+	if (nblocks * sc->size > (size_t)64 << 20)
+		nblocks = ((size_t)64 << 20) / sc->size;
+	must(!atomic_load(&pcm_size_class_all));
+	pcm_page_heap_stats_get(&before);
+	if (nblocks * sc->size <= (size_t)7 << 20) {
+		grow_to(class, nblocks, 32);
+		give_all_back(class);
+	}
+	pcm_size_class_use_all();
+	grow_to(class, nblocks, 16);
+	must(sc->longest == 1 ||
+	     2 * pcm_pagemap_span(spans[nspans - 1])->nobjs > sc->nobjs * sc->longest);
+	give_all_back(class);
+	pcm_page_heap_stats_get(&after);
+	must(after.used == before.used);
+}
+END_TEST
+
+/* To the last page. */
+START_TEST(short_where_no_long_one_fits)
+{
+	unsigned int class = class_from(3072);
+	const struct pcm_size_class *sc = &pcm_size_class[class];
+	void *p, *first = NULL;
+	char *hole;
+
+	pcm_size_class_use_all();
+	grow_to(class, (size_t)sc->nobjs * 16 * 4, 16);
+	must(expected(class, stats_of(class).nout, 16) == 4u * sc->nobjs);
+	/* A hole for the shortest, among what is in use. */
+	must((hole = pcm_page_heap_alloc(sc->npages, NULL)) != NULL);
+	pcm_limit_init(SIZE_MAX, pcm_limit_held());
+	while ((p = pcm_page_heap_alloc(1, NULL)) != NULL) {
+		*(void **)p = first;
+		first = p;
+	}
+	pcm_page_heap_free(hole, sc->npages);
+	get_objects(class, objs, sc->nobjs);
+	must(objs[0] == hole && pcm_pagemap_span(hole)->nobjs == sc->nobjs);
+	must(pcm_central_take_aligned(class, 0) == NULL);
+	pcm_central_flush(class, objs, sc->nobjs);
+	pcm_limit_init(SIZE_MAX, SIZE_MAX);
+	for (p = first; p != NULL; p = first) {
+		first = *(void **)p;
+		pcm_page_heap_free(p, 1);
+	}
+	give_all_back(class);
+}
+END_TEST
+
+/* What is left is one block; the rest is a hole of almost 64 KiB. */
+START_TEST(long_one_becomes_mixed)
+{
+	unsigned int large = class_of(16384), class = class_from(sizes[_i]), n;
+	size_t size = pcm_size_class[class].size;
+	struct pcm_span *span;
+	void *holes[4];
+
+	grow_to(class, 16 * 20 * (65536 / size), 16);
+	span = pcm_pagemap_span(spans[nspans - 1]);
+	must(span->nbytes > 32768);
+	empty_last(class, 1);
+	must(mix(class) && span->kind == PCM_SPAN_MIXED);
+	verify();
+	n = take(large, holes, 4);
+	must(n == (span->nbytes - size) / 16384);
+	must(take(large, holes + n, 1) == 0);
+	verify();
+	put(class, &spans[nspans - 1], 1);
+	nspans--;
+	put(large, holes, n);
+	must(mixed_stats().nspans == 0);
+	verify();
+	give_all_back(class);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("central_long");
+
+	tcase_add_loop_test(tests, lengths, 0, NSIZES);
+	tcase_add_test(tests, short_where_no_long_one_fits);
+	tcase_add_loop_test(tests, long_one_becomes_mixed, 1, NSIZES - 2);
+	return unit_end();
+}
