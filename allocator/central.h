@@ -99,6 +99,7 @@ void pcm_central_mix_tick(size_t used);
 
 struct pcm_central_stats {
 	size_t nspans; /* spans of the class */
+	size_t nbytes; /* their size */
 	size_t nout;   /* blocks outside of their spans: in use or cached */
 };
 

@@ -7,7 +7,6 @@
 
 #include "mixed.h"
 #include "page_heap.h"
-#include "pagemap.h"
 
 struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES];
 
@@ -90,10 +89,7 @@ unlink_locked(struct pcm_span *span)
 	span->bucket = 0;
 }
 
-/*
- * The list that it belongs on; 0: none. That is mostly the one that it is on, or next to it:
- * no division.
- */
+/* The list that it belongs on; 0: none. It is mostly next to the one that it is on. */
 static unsigned
 bucket_of(const struct pcm_span *span)
 {
@@ -112,7 +108,7 @@ bucket_of(const struct pcm_span *span)
 }
 
 void
-pcm_central_relink_locked(struct pcm_span *span)
+pcm_central_change_list_locked(struct pcm_span *span)
 {
 	struct pcm_central *central = central_of(span);
 	unsigned bucket = bucket_of(span);
@@ -137,6 +133,7 @@ static void
 add_locked(struct pcm_central *central, const struct pcm_span *span)
 {
 	central->nspans++;
+	central->nbytes += span->nbytes;
 	__atomic_store_n(&central->nall, central->nall + span->nobjs,
 			 __ATOMIC_RELAXED);
 	pcm_central_count_locked(central, span->nobjs - span->nfree);
@@ -159,6 +156,7 @@ pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span)
 {
 	unlink_locked(span);
 	central->nspans--;
+	central->nbytes -= span->nbytes;
 	__atomic_store_n(&central->nall, central->nall - span->nobjs,
 			 __ATOMIC_RELAXED);
 	pcm_central_count_locked(central, span->nfree - span->nobjs);
@@ -210,19 +208,6 @@ pcm_central_emptiest_locked(struct pcm_central *central)
 	return *pcm_central_list(central, bucket);
 }
 
-/* A span of another class: p was freed, its span left, and it came back. */
-struct pcm_span *
-pcm_central_span_of(unsigned class, const void *p)
-{
-	uintptr_t entry = pcm_pagemap_entry(p);
-	struct pcm_span *span = (struct pcm_span *)entry;
-
-	if (span == NULL || pcm_pagemap_has_line(entry) ||
-	    span->kind != PCM_SPAN_SMALL || span->class != class)
-		return NULL;
-	return span;
-}
-
 /*
  * What was looked up without the lock is looked up again under it: the span may have
  * another home by then, or not be there any more if p was freed before.
@@ -271,6 +256,7 @@ pcm_central_stats_get(unsigned class, struct pcm_central_stats *stats)
 
 		pcm_lock(&central->lock);
 		stats->nspans += central->nspans;
+		stats->nbytes += central->nbytes;
 		stats->nout += central->nout;
 		pcm_unlock(&central->lock);
 	}

@@ -19,6 +19,7 @@
 
 #include "central.h"
 #include "lock.h"
+#include "pagemap.h"
 #include "percpu.h"
 #include "size_class.h"
 #include "span.h"
@@ -40,7 +41,7 @@ struct pcm_central {
 	struct pcm_lock lock;
 	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */
 	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
-	size_t nspans;
+	size_t nspans, nbytes;
 	size_t nall; /* their blocks */
 	size_t nout; /* those of them that are in use or cached */
 } __attribute__((aligned(64)));
@@ -76,8 +77,22 @@ unsigned pcm_central_put_locked(struct pcm_central *central,
 /* What free() says of p, which is no block or is free already. No locks. */
 _Noreturn void pcm_central_report(const void *p, enum pcm_span_fault fault);
 
-/* Puts it on the list that its number of free blocks asks for. */
-void pcm_central_relink_locked(struct pcm_span *span);
+void pcm_central_change_list_locked(struct pcm_span *span);
+
+/*
+ * Puts the span on the list that its number of free blocks asks for. That is mostly the
+ * one that it is on: (n - 1) * nobjs < nfree * NBUCKETS <= n * nobjs.
+ */
+static inline void
+pcm_central_relink_locked(struct pcm_span *span)
+{
+	unsigned part = span->nfree * PCM_CENTRAL_NBUCKETS, nobjs = span->nobjs;
+	unsigned end = span->bucket / 2 * nobjs;
+
+	if (part > end || part + nobjs <= end ||
+	    span->bucket % 2 != span->settled)
+		pcm_central_change_list_locked(span);
+}
 
 /* The span becomes `home`'s, whose lock is held as well as its own home's. */
 void pcm_central_move_locked(struct pcm_span *span, unsigned home);
@@ -140,8 +155,21 @@ pcm_central_has(const struct pcm_central *central, const struct pcm_span *span)
 	return central == &pcm_centrals[pcm_central_home_of(span)][span->class];
 }
 
-/* The span of the class that p lies in; NULL: none. */
-struct pcm_span *pcm_central_span_of(unsigned class, const void *p);
+/*
+ * The span of the class that p lies in; NULL: none, or one of another class: p was freed,
+ * its span left, and it came back.
+ */
+static inline struct pcm_span *
+pcm_central_span_of(unsigned class, const void *p)
+{
+	uintptr_t entry = pcm_pagemap_entry(p);
+	struct pcm_span *span = (struct pcm_span *)entry;
+
+	if (span == NULL || pcm_pagemap_has_line(entry) ||
+	    span->kind != PCM_SPAN_SMALL || span->class != class)
+		return NULL;
+	return span;
+}
 
 /*
  * pcm_central_lock_span() - the same, with the lock of the central that it belongs

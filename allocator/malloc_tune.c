@@ -146,10 +146,10 @@ write_classes(FILE *f, const struct pcm_stats_all *all)
 		if (!pcm_stats_class_used(class))
 			continue;
 		fprintf(f,
-			"<size bytes=\"%zu\" spans=\"%zu\" allocated=\"%zu\""
-			" cached=\"%zu\"/>\n",
-			class->size, class->nspans, class->allocated,
-			class->cached);
+			"<size bytes=\"%zu\" spans=\"%zu\" span_bytes=\"%zu\""
+			" allocated=\"%zu\" cached=\"%zu\"/>\n",
+			class->size, class->nspans, class->span_bytes,
+			class->allocated, class->cached);
 	}
 	fputs("</sizes>\n", f);
 }

@@ -276,10 +276,10 @@ put_one(struct pcm_span *span, struct open_word *word, uint32_t index)
 	return PCM_SPAN_OK;
 }
 
-/* What the loop needs is copied first, and stays in registers. */
-unsigned
-pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
-	     enum pcm_span_fault *fault)
+/* Two blocks or more; what the loop needs is copied first, and stays in registers. */
+static PCM_NOINLINE unsigned
+put_several(struct pcm_span *span, void *const *objs, unsigned n,
+	    enum pcm_span_fault *fault)
 {
 	const struct pcm_size_class class = pcm_size_class[span->class];
 	struct open_word word = { span->first, span->free[span->first] };
@@ -289,7 +289,6 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	enum pcm_span_fault found = PCM_SPAN_OK;
 	unsigned done;
 
-	touch(span);
 	for (done = 0; done < n; done++) {
 		size_t offset = (size_t)((const char *)objs[done] - start);
 		uint32_t index;
@@ -306,6 +305,43 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	span->nfree = (uint16_t)(span->nfree + done);
 	*fault = found;
 	return done;
+}
+
+/* One block: where blocks were freed in no order each lies in another span. */
+static enum pcm_span_fault
+put_single(struct pcm_span *span, size_t offset)
+{
+	uint32_t index;
+	uint64_t bit;
+
+	if (PCM_UNLIKELY(!block_index(&pcm_size_class[span->class], span->nobjs,
+				      offset, &index)))
+		return PCM_SPAN_NOT_A_BLOCK;
+	bit = (uint64_t)1 << (index % WORD_BITS);
+	if (PCM_UNLIKELY(span->free[index / WORD_BITS] & bit))
+		return PCM_SPAN_FREE_ALREADY;
+	set_word(span, index / WORD_BITS, span->free[index / WORD_BITS] | bit);
+	if (index / WORD_BITS < span->first)
+		span->first = (uint16_t)(index / WORD_BITS);
+	span->nfree++;
+	return PCM_SPAN_OK;
+}
+
+static size_t
+offset_in(const struct pcm_span *span, const void *p)
+{
+	return (size_t)((const char *)p - span->start);
+}
+
+unsigned
+pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
+	     enum pcm_span_fault *fault)
+{
+	touch(span);
+	if (n > 1 && offset_in(span, objs[1]) < span->nbytes)
+		return put_several(span, objs, n, fault);
+	*fault = put_single(span, offset_in(span, objs[0]));
+	return *fault == PCM_SPAN_OK;
 }
 
 static bool

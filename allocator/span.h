@@ -82,8 +82,8 @@ enum pcm_span_fault {
 };
 
 /*
- * pcm_span_put() - those of the n blocks are free again that come before the first
- * one outside of the span. The caller holds the central's lock.
+ * pcm_span_put() - those of the n blocks, of which the first lies in the span, are free
+ * again that come before the first one outside of it. The caller holds the central's lock.
  *
  * Returns how many; *fault tells whether the next one is none to be freed, and
  * nothing has changed for it.

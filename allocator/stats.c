@@ -37,6 +37,7 @@ collect_class(struct pcm_stats_class *out, unsigned class, size_t in_slabs)
 	pcm_central_stats_get(class, &central);
 	out->size = pcm_size_class[class].size;
 	out->nspans = central.nspans;
+	out->span_bytes = central.nbytes;
 	out->cached = in_slabs + pcm_depot_nobjs(class);
 	out->allocated = central.nout > out->cached ?
 		central.nout - out->cached : 0;
@@ -132,9 +133,9 @@ line(struct pcm_text *text, int fd, const char *name, size_t n)
 static void
 class_line(struct pcm_text *text, int fd, const struct pcm_stats_class *class)
 {
-	const char *const names[] = { "pcmalloc: class ", ": spans ",
+	const char *const names[] = { "pcmalloc: class ", ": spans ", ", bytes ",
 				      ", allocated ", ", cached " };
-	const size_t values[] = { class->size, class->nspans,
+	const size_t values[] = { class->size, class->nspans, class->span_bytes,
 				  class->allocated, class->cached };
 	size_t i;
 

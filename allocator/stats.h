@@ -13,7 +13,7 @@
 /* Blocks of one size class. */
 struct pcm_stats_class {
 	size_t size;
-	size_t nspans;
+	size_t nspans, span_bytes;
 	size_t allocated; /* blocks in use by the program */
 	size_t cached;	  /* blocks in slabs, shards and depots */
 };

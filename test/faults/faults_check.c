@@ -89,8 +89,7 @@ static void check_used(const struct books *now)
 	unsigned c;
 
 	for (c = 1; c < PCM_NCLASSES; c++)
-		used += now->stats.class[c].nspans *
-			((size_t)pcm_size_class[c].npages << PCM_PAGE_SHIFT);
+		used += now->stats.class[c].span_bytes;
 	must(now->heap.used == used);
 }
 

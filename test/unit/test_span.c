@@ -223,6 +223,83 @@ START_TEST(all_out_and_in)
 }
 END_TEST
 
+/* What stops a put of several, and what is said of it. */
+enum stop { NOTHING, OUTSIDE, TWICE, INTERIOR, NSTOPS };
+
+static void *stopper(const struct pcm_span *span, enum stop stop, void *put_before)
+{
+	switch (stop) {
+	case OUTSIDE:
+		return BASE + span->nbytes;
+	case TWICE:
+		return put_before;
+	default:
+		return BASE + 1;
+	}
+}
+
+static enum pcm_span_fault said_of(enum stop stop)
+{
+	return stop == TWICE	? PCM_SPAN_FREE_ALREADY :
+	       stop == INTERIOR ? PCM_SPAN_NOT_A_BLOCK :
+				  PCM_SPAN_OK;
+}
+
+static void shuffle(void **p, unsigned int n, uint64_t *state)
+{
+	for (; n > 1; n--) {
+		unsigned int k = (unsigned int)rnd_between(state, 0, n - 1);
+		void *swap = p[k];
+
+		p[k] = p[n - 1];
+		p[n - 1] = swap;
+	}
+}
+
+/* All are taken, and `before` of them put with one call that something stops. */
+static void put_until(struct pcm_span *span, enum stop stop, uint64_t *state)
+{
+	static void *objs[NOBJS_MAX + 1];
+	unsigned int n = span->nobjs, before, i;
+	enum pcm_span_fault fault;
+
+	must(pcm_span_take(span, objs, NOBJS_MAX) == n);
+	shuffle(objs, n, state);
+	before = (unsigned int)rnd_between(state, 1, n);
+	if (stop != NOTHING) {
+		objs[n] = objs[before];
+		objs[before] = stopper(span, stop, objs[0]);
+	}
+	must(pcm_span_put(span, objs, stop == NOTHING ? before : n + 1,
+			  &fault) == before);
+	must(fault == said_of(stop));
+	for (i = 0; i < span->nobjs; i++)
+		is_free[i] = false;
+	for (i = 0; i < before; i++)
+		is_free[(size_t)((char *)objs[i] - BASE) / size_of(span->class)] =
+			true;
+	nfree = before;
+	must_agree(span);
+}
+
+/* In no order, also from a full span, and one alone before what stops it. */
+START_TEST(several_at_once)
+{
+	uint64_t state = testing_seed();
+	unsigned int class, i, stop;
+
+	longest = _i != 0;
+	for (class = 1; class < PCM_NCLASSES; class++)
+		for (stop = 0; stop < NSTOPS; stop++)
+			for (i = 0; i < 4; i++) {
+				struct pcm_span *span = new_span(class);
+
+				put_until(span, (enum stop)stop, &state);
+				pcm_span_delete(span);
+			}
+}
+END_TEST
+
 /* The room behind the last block is no block. */
 START_TEST(tail)
 {
@@ -449,6 +526,7 @@ int main(void)
 	tcase_add_loop_test(tests, fresh, 0, 2);
 	tcase_add_loop_test(tests, random_operations, 0, 2);
 	tcase_add_loop_test(tests, all_out_and_in, 0, 2);
+	tcase_add_loop_test(tests, several_at_once, 0, 2);
 	tcase_add_loop_test(tests, tail, 0, 2);
 	tcase_add_test(tests, single_blocks);
 	tcase_add_test(tests, deleted_large);
