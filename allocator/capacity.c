@@ -40,8 +40,9 @@
 #define IDLE_TICKS 16u
 #define IDLE_TICKS_NO_ROOM 2u
 
-/* What all magazines may hold: of a small heap, and of a large one. */
-#define ROOM_LEAST ((size_t)512 << 10)
+/* What all magazines may hold: of a small heap, beyond the first mebibyte, and of a large one. */
+#define ROOM_FROM ((size_t)1 << 20)
+#define ROOM_LEAST ((size_t)256 << 10)
 #define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_SMALL_DIVISOR 4u
 #define ROOM_DIVISOR 64u
@@ -78,8 +79,9 @@ has_room(size_t more)
 {
 	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
 	size_t held = pcm_limit_held();
+	size_t beyond = held > ROOM_FROM ? held - ROOM_FROM : 0;
 
-	return all <= pcm_limit_part(held, ROOM_SMALL_DIVISOR, ROOM_LEAST,
+	return all <= pcm_limit_part(beyond, ROOM_SMALL_DIVISOR, ROOM_LEAST,
 				     ROOM_MOST << LOAD(doubled)) ||
 		all <= held / ROOM_DIVISOR;
 }

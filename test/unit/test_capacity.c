@@ -17,7 +17,7 @@
 
 #define GROW_MISSES 64
 #define START_BYTES 8192u
-#define ROOM_LEAST ((size_t)512 << 10)
+#define ROOM_LEAST ((size_t)256 << 10)
 #define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_CROWDED ((size_t)2 << 20)
 #define CROWDED_SLEEPS 8
@@ -174,7 +174,7 @@ START_TEST(bounded_by_the_heap)
 
 	for (c = 1; c < PCM_NCLASSES; c++)
 		miss(c, MANY);
-	must(pcm_limit_held() / 4 <= ROOM_LEAST);
+	must(pcm_limit_held() <= ROOM_MOST + 4 * ROOM_LEAST);
 	/* Beginning is free; growth is not. */
 	for (c = 1; c < PCM_NCLASSES; c++)
 		if (pcm_capacity(c) < most(c))
@@ -222,16 +222,23 @@ static size_t most_room(void)
 	return after_misses(10 * MANY);
 }
 
-/* A quarter of the heap, up to ROOM_MOST, or a 64th of it. */
+/* A quarter of what the heap has beyond 1 MiB, up to ROOM_MOST, or a 64th of all. */
+static size_t room_of(size_t nbytes)
+{
+	size_t room = (nbytes - ((size_t)1 << 20)) / 4;
+
+	if (room > ROOM_MOST)
+		room = ROOM_MOST;
+	return room < nbytes / 64 ? nbytes / 64 : room;
+}
+
 START_TEST(room_grows_with_the_heap)
 {
 	size_t room, nbytes, floor = after_misses(1), before = floor;
 
 	for (nbytes = 2 * ROOM_MOST; nbytes <= 256 * ROOM_MOST; nbytes *= 2) {
 		hold(nbytes);
-		room = nbytes / 4 < ROOM_MOST ? nbytes / 4 : ROOM_MOST;
-		if (room < nbytes / 64)
-			room = nbytes / 64;
+		room = room_of(nbytes);
 		must(most_room() <= (room > floor ? room : floor));
 		must(all() > before || room <= before + before / 4);
 		before = all();
@@ -284,9 +291,11 @@ START_TEST(sleeping_threads_in_a_small_heap)
 {
 	size_t floor = after_misses(1);
 
+	size_t room = room_of(4 * ROOM_MOST);
+
 	hold(4 * ROOM_MOST);
 	ten_times(1000 * pcm_percpu_nsets(), 1);
-	must(most_room() <= (floor > ROOM_MOST ? floor : ROOM_MOST));
+	must(most_room() <= (floor > room ? floor : room));
 }
 END_TEST
 
