@@ -9,6 +9,7 @@
 #include "mixed.h"
 #include "page_heap.h"
 #include "pagemap.h"
+#include "sys.h"
 
 /* ---- out ---- */
 
@@ -106,18 +107,31 @@ has_all_sizes(void)
 #define PART 16u
 #define PART_OF_FEW_SIZES 32u
 
-/* So many times as long as the shortest, a power of two: lest descriptors have all sizes. */
-static unsigned
-times_longer(const struct pcm_central *central, unsigned class)
+static bool
+spares_memory(void)
 {
+	return atomic_load_explicit(&pcm_limit_near, memory_order_relaxed) ||
+		pcm_sys_limited();
+}
+
+/*
+ * Logical pages of the next span: a power of two times as many as the shortest has, lest
+ * descriptors have all sizes.
+ */
+static size_t
+next_length(unsigned class, unsigned home)
+{
+	const struct pcm_central *central = &pcm_centrals[home][class];
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	size_t part = has_all_sizes() ? PART : PART_OF_FEW_SIZES;
 	size_t most = pcm_central_nall(central) / (part * sc->nobjs);
-	unsigned times = 1;
+	size_t times = 1;
 
-	while (2 * times <= most && 2 * times <= sc->longest)
+	if (most > sc->longest)
+		most = sc->longest;
+	while (2 * times <= most)
 		times *= 2;
-	return times;
+	return times == 1 || spares_memory() ? sc->npages : times * sc->npages;
 }
 
 static struct pcm_span *
@@ -139,16 +153,14 @@ new_span(unsigned class, size_t npages)
 
 /* One more span for the home, made without the lock. */
 static bool
-grow(unsigned class, unsigned home)
+grow(unsigned class, unsigned home, size_t npages)
 {
 	struct pcm_central *central = &pcm_centrals[home][class];
-	size_t npages = pcm_size_class[class].npages;
-	unsigned times = times_longer(central, class);
-	struct pcm_span *span = new_span(class, times * npages);
+	size_t shortest = pcm_size_class[class].npages;
+	struct pcm_span *span = new_span(class, npages);
 
-	/* There may be room for a short one. */
-	if (span == NULL && times > 1)
-		span = new_span(class, npages);
+	if (span == NULL && npages > shortest)
+		span = new_span(class, shortest);
 	if (span == NULL)
 		return false;
 	span->home = (uint8_t)home;
@@ -187,16 +199,24 @@ static unsigned
 fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
 	unsigned taken;
+	size_t npages;
 
 	home = pcm_central_use_home(class, home);
-	do {
+	for (;;) {
 		taken = take(class, home, objs, n);
 		if (taken == 0)
 			taken = take_elsewhere(class, home, objs, n);
-		if (taken == 0 && mixed)
-			taken = pcm_central_take_mixed(class, home, objs, n);
-	} while (taken == 0 && grow(class, home));
-	return taken > 0 || !mixed ? taken : take_hole(class, home, objs, n);
+		if (taken > 0)
+			return taken;
+		npages = next_length(class, home);
+		if (mixed)
+			taken = pcm_central_take_mixed(class, home, npages,
+						       objs, n);
+		if (taken > 0)
+			return taken;
+		if (!grow(class, home, npages))
+			return mixed ? take_hole(class, home, objs, n) : 0;
+	}
 }
 
 unsigned
@@ -236,16 +256,19 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 void *
 pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 {
+	size_t npages;
 	void *obj;
 
 	home = pcm_central_use_home(class, home);
-	do {
-		obj = take_one(class, home, zeroed);
-		if (obj == NULL)
-			pcm_central_take_mixed(class, home, &obj, 1);
-	} while (obj == NULL && grow(class, home));
-	if (PCM_UNLIKELY(obj == NULL))
-		take_hole(class, home, &obj, 1);
+	while ((obj = take_one(class, home, zeroed)) == NULL) {
+		npages = next_length(class, home);
+		if (pcm_central_take_mixed(class, home, npages, &obj, 1) > 0)
+			break;
+		if (!grow(class, home, npages)) {
+			take_hole(class, home, &obj, 1);
+			break;
+		}
+	}
 	return obj;
 }
 

@@ -29,8 +29,8 @@
 #define PCM_CENTRAL_END (2u * PCM_CENTRAL_NBUCKETS + 2u)
 
 /*
- * Other homes are not worth spans of their own before the first one has so many. Then
- * the class is crowded, and stays so.
+ * Other homes are not worth spans of their own before the first one has had blocks for so
+ * many, of the shortest. Then the class is crowded, and stays so.
  */
 #define PCM_CENTRAL_CROWDED 32u
 
@@ -180,10 +180,11 @@ struct pcm_span *pcm_central_lock_span(unsigned class, const void *p,
 
 /*
  * pcm_central_take_mixed() - the class has no block free: up to n of them from mixed
- * spans, if that is better than a new span. Returns how many. No locks held.
+ * spans, if that is better than a new span, of npages logical pages. Returns how many. No
+ * locks held.
  */
-unsigned pcm_central_take_mixed(unsigned class, unsigned home, void **objs,
-				unsigned n);
+unsigned pcm_central_take_mixed(unsigned class, unsigned home, size_t npages,
+				void **objs, unsigned n);
 
 /* Takes a span off the lists: it is none of the central's any more. */
 void pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span);

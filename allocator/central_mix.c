@@ -185,14 +185,14 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 }
 
 unsigned
-pcm_central_take_mixed(unsigned class, unsigned home, void **objs, unsigned n)
+pcm_central_take_mixed(unsigned class, unsigned home, size_t npages, void **objs,
+		       unsigned n)
 {
 	unsigned taken;
 
 	if (!pcm_mixed_suits(class))
 		return 0;
-	if (PCM_MIX_ALWAYS || pcm_page_heap_tight(pcm_size_class[class].npages,
-						  HEAP_MIN >> PCM_PAGE_SHIFT))
+	if (PCM_MIX_ALWAYS || pcm_page_heap_tight(npages, HEAP_MIN >> PCM_PAGE_SHIFT))
 		return take(class, home, objs, n);
 	if (!LOAD(wasteful) || LOAD(nleft) <= 0)
 		return 0;

@@ -15,7 +15,7 @@
 #define UNIT PCM_MIXED_UNIT
 
 /* Blocks of mixed spans. Larger ones leave hardly a hole in their own spans. */
-#define SMALLEST 16u
+#define SMALLEST PCM_MIXABLE_MIN
 #define LARGEST PCM_MIXABLE_MAX
 
 _Static_assert(PCM_META_MAX / PCM_PAGEMAP_LINE - 1 <= PCM_PAGEMAP_NLINES,

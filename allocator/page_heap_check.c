@@ -170,9 +170,21 @@ pcm_page_heap_check(void)
 	return wrong;
 }
 
-/* The span of a page in use; counts it at its first page, mixed ones as class 0's. */
+/* Spans by class, mixed ones as class 0's, and their bytes. */
+struct tally {
+	size_t nspans[PCM_NCLASSES], nbytes[PCM_NCLASSES];
+};
+
+static void
+count(struct tally *tally, unsigned class, size_t nspans, size_t nbytes)
+{
+	tally->nspans[class] += nspans;
+	tally->nbytes[class] += nbytes;
+}
+
+/* The span of a page in use; counts it at its first page. */
 static const char *
-check_span(const char *p, size_t nspans[PCM_NCLASSES])
+check_span(const char *p, struct tally *tally)
 {
 	const struct pcm_span *span = pcm_pagemap_span(p);
 
@@ -180,25 +192,27 @@ check_span(const char *p, size_t nspans[PCM_NCLASSES])
 		return pcm_pagemap_class(p) == 0 ? NULL : "no span, no class";
 	if (p < span->start || p >= span->start + span->nbytes)
 		return "a page lies in its span";
-	nspans[0] += span->kind == PCM_SPAN_MIXED && p == span->start;
+	if (span->kind == PCM_SPAN_MIXED && p == span->start)
+		count(tally, 0, 1, span->nbytes);
 	if (span->kind != PCM_SPAN_SMALL)
 		return pcm_pagemap_class(p) == 0 ? NULL :
 						   "only small spans' pages "
 						   "have a class";
 	if (pcm_pagemap_class(p) != span->class)
 		return "the class of a page is its span's";
-	nspans[span->class] += p == span->start;
+	if (p == span->start)
+		count(tally, span->class, 1, span->nbytes);
 	return NULL;
 }
 
 static const char *
-check_spans_of(const struct pcm_hugepage *huge, size_t nspans[PCM_NCLASSES])
+check_spans_of(const struct pcm_hugepage *huge, struct tally *tally)
 {
 	unsigned i;
 
 	for (i = 0; i < PCM_HUGE_NPAGES; i++) {
 		const char *p = huge->base + ((size_t)i << PCM_PAGE_SHIFT);
-		const char *wrong = is_used(huge, i) ? check_span(p, nspans) :
+		const char *wrong = is_used(huge, i) ? check_span(p, tally) :
 						       NULL;
 
 		if (wrong != NULL)
@@ -211,7 +225,7 @@ check_spans_of(const struct pcm_hugepage *huge, size_t nspans[PCM_NCLASSES])
 const char *
 pcm_page_heap_check_spans(void)
 {
-	size_t nspans[PCM_NCLASSES] = { 0 }, counted[PCM_NCLASSES] = { 0 };
+	struct tally found = { 0 }, known = { 0 };
 	struct pcm_central_stats central;
 	const struct pcm_hugepage *huge;
 	struct pcm_mixed_stats mixed;
@@ -219,17 +233,18 @@ pcm_page_heap_check_spans(void)
 	unsigned c;
 
 	pcm_mixed_stats_get(&mixed);
-	counted[0] = mixed.nspans;
+	count(&known, 0, mixed.nspans, mixed.nbytes);
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		pcm_central_stats_get(c, &central);
-		counted[c] = central.nspans;
+		count(&known, c, central.nspans, central.nbytes);
 	}
 	pcm_lock(&heap.lock);
 	for (huge = heap.all; wrong == NULL && huge != NULL;
 	     huge = huge->all_next)
-		wrong = check_spans_of(huge, nspans);
+		wrong = check_spans_of(huge, &found);
 	pcm_unlock(&heap.lock);
-	if (wrong == NULL && memcmp(nspans, counted, sizeof(nspans)) != 0)
-		wrong = "there are as many spans, of a class or mixed, as are counted";
+	if (wrong == NULL && memcmp(&found, &known, sizeof(found)) != 0)
+		wrong = "spans, of a class or mixed, are as many and as large as is "
+			"counted";
 	return wrong;
 }

@@ -38,8 +38,8 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 /*
  * A span of blocks of up to SPAN_SMALL bytes has 16 KiB, so that visits to the page heap
  * are rare: what lies free in it serves other sizes too, as holes of mixed spans. But
- * not more than SPAN_NOBJS blocks, for the sake of its bitmap. Of larger ones it has as
- * many as fit in a page.
+ * not more than SPAN_NOBJS blocks. Of larger ones it has as many as fit in a page. This is
+ * the shortest span of a class.
  */
 #define SPAN_NOBJS 512u
 #define SPAN_BYTES 16384u
@@ -82,7 +82,8 @@ longest(const struct pcm_size_class *sc)
 {
 	size_t nbytes = (size_t)sc->npages << PCM_PAGE_SHIFT;
 
-	if (sc->size > PCM_MIXABLE_MAX || nbytes > SPAN_LONG_BYTES)
+	if (sc->size < PCM_MIXABLE_MIN || sc->size > PCM_MIXABLE_MAX ||
+	    nbytes > SPAN_LONG_BYTES)
 		return 1;
 	return (uint8_t)(SPAN_LONG_BYTES / nbytes);
 }

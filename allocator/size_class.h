@@ -22,7 +22,8 @@
 #define PCM_NCLASSES 98 /* class 0 included */
 #define PCM_SMALL_MAX ((size_t)262144)
 
-/* What lies free in spans of blocks of up to this size serves others, too: mixed.h. */
+/* What lies free in spans of blocks of such sizes serves others, too: mixed.h. */
+#define PCM_MIXABLE_MIN 16u
 #define PCM_MIXABLE_MAX 16384u
 
 /*

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "bits.h"
 #include "meta.h"
 #include "mixed.h"
 #include "pagemap.h"
@@ -344,12 +345,6 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	return *fault == PCM_SPAN_OK;
 }
 
-static bool
-bit_is_free(const struct pcm_span *span, unsigned index)
-{
-	return span->free[index / WORD_BITS] >> (index % WORD_BITS) & 1;
-}
-
 /* The blocks of OS pages first ... end - 1; the last page may have a tail without. */
 static void
 blocks_of(const struct pcm_span *span, unsigned first, unsigned end,
@@ -368,13 +363,11 @@ static bool
 page_is_free(const struct pcm_span *span, unsigned page)
 {
 	struct pcm_span_run run;
-	unsigned i;
+	unsigned end;
 
 	blocks_of(span, page, page + 1, &run);
-	for (i = 0; i < run.nblocks; i++)
-		if (!bit_is_free(span, run.block + i))
-			return false;
-	return true;
+	end = run.block + run.nblocks;
+	return pcm_bits_next(span->free, 1, run.block, end, false) == end;
 }
 
 /* Spans of more pages than cold has bits are of few blocks: they stay as they are. */
@@ -402,26 +395,25 @@ pcm_span_next_warm(const struct pcm_span *span, unsigned from,
 void
 pcm_span_hold(struct pcm_span *span, const struct pcm_span_run *run)
 {
-	unsigned i;
-
-	for (i = run->block; i < run->block + run->nblocks; i++)
-		set_word(span, i / WORD_BITS, span->free[i / WORD_BITS] &
-			 ~((uint64_t)1 << (i % WORD_BITS)));
+	if (run->nblocks > 0)
+		pcm_bits_write(span->free, 1, run->block,
+			       run->block + run->nblocks, false);
 	span->nfree = (uint16_t)(span->nfree - run->nblocks);
 }
 
+/* If a block was freed that was free, it is not counted twice. */
 void
 pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
 		bool cold)
 {
-	unsigned i;
+	unsigned i, end = run->block + run->nblocks, twice = 0;
 
-	for (i = run->block; i < run->block + run->nblocks; i++) {
-		/* If a block was freed that was free, it is not counted twice. */
-		span->nfree += !bit_is_free(span, i);
-		set_word(span, i / WORD_BITS, span->free[i / WORD_BITS] |
-			 (uint64_t)1 << (i % WORD_BITS));
-	}
+	for (i = run->block;
+	     (i = pcm_bits_next(span->free, 1, i, end, true)) < end; i++)
+		twice++;
+	if (run->nblocks > 0)
+		pcm_bits_write(span->free, 1, run->block, end, true);
+	span->nfree = (uint16_t)(span->nfree + run->nblocks - twice);
 	if (run->block / WORD_BITS < span->first)
 		span->first = (uint16_t)(run->block / WORD_BITS);
 	if (cold)

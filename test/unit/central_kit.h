@@ -31,16 +31,28 @@ static inline unsigned int home_of(const void *p)
 	return pcm_pagemap_span(p)->home;
 }
 
-/* A class that this process does not use, with at least `nobjs` to a span. */
-static inline unsigned int unused_class(unsigned int nobjs)
+/*
+ * A class that this process does not use, with at least `nobjs` to a span, which never
+ * gets more than `longest` times as long.
+ */
+static inline unsigned int unused_class_of(unsigned int nobjs, unsigned int longest)
 {
+	const struct pcm_size_class *sc;
 	unsigned int c;
 
-	for (c = PCM_NCLASSES; c-- > 1;)
-		if (stats_of(c).nspans == 0 && pcm_size_class[c].nobjs >= nobjs)
+	for (c = PCM_NCLASSES; c-- > 1;) {
+		sc = &pcm_size_class[c];
+		if (stats_of(c).nspans == 0 && sc->nobjs >= nobjs &&
+		    sc->longest <= longest)
 			return c;
+	}
 	must(!"a class that is not used");
 	return 0;
+}
+
+static inline unsigned int unused_class(unsigned int nobjs)
+{
+	return unused_class_of(nobjs, UINT8_MAX);
 }
 
 /* Takes n objects of the class's own spans, however many fills it needs. */
@@ -52,6 +64,49 @@ static inline void get_objects(unsigned int class, void **to, unsigned int n)
 		got = pcm_central_fill_aligned(class, 0, to, n);
 		must(got >= 1 && got <= n);
 	}
+}
+
+/* The list that a span with free blocks belongs on. */
+static inline unsigned int list_of(const struct pcm_span *span)
+{
+	unsigned int part = span->nfree * PCM_CENTRAL_NBUCKETS;
+
+	return (part + span->nobjs - 1) / span->nobjs * 2 + span->settled;
+}
+
+/* One home's: every span on its list, and nothing free in a span that is on none. */
+static inline void check_home(struct pcm_central *central)
+{
+	size_t nfree = 0, nspans = 0, nall = 0, nbytes = 0;
+	const struct pcm_span *span;
+	unsigned int b;
+
+	pcm_lock(&central->lock);
+	for (b = PCM_CENTRAL_FIRST; b < PCM_CENTRAL_END; b++) {
+		span = *pcm_central_list(central, b);
+		must((span != NULL) == (central->nonempty >> b & 1));
+		for (; span != NULL; span = span->next) {
+			must(span->nfree > 0 && list_of(span) == b);
+			must(span->bucket == b && pcm_central_has(central, span));
+			nfree += span->nfree;
+			nspans++;
+			nall += span->nobjs;
+			nbytes += span->nbytes;
+		}
+	}
+	must(central->nall - central->nout == nfree);
+	must(nspans <= central->nspans && nall <= central->nall);
+	must((nspans == central->nspans) == (nall == central->nall));
+	must((nspans == central->nspans) == (nbytes == central->nbytes));
+	pcm_unlock(&central->lock);
+}
+
+static inline void check_lists(unsigned int class)
+{
+	unsigned int left;
+
+	for (left = pcm_central_homes(class); left != 0; left &= left - 1)
+		check_home(&pcm_centrals[__builtin_ctz(left)][class]);
 }
 
 /* From here on the class has other homes than the first; others may be using it. */

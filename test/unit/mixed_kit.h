@@ -64,7 +64,7 @@ static inline struct pcm_span *get_span(unsigned int class)
 	while (stats_of(class).nspans == before);
 	get(class, objs + 1, n - 1);
 	span = pcm_pagemap_span(objs[0]);
-	must(pcm_pagemap_span(objs[n - 1]) == span);
+	must(pcm_pagemap_span(objs[n - 1]) == span && span->nobjs == n);
 	return span;
 }
 

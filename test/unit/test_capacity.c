@@ -17,6 +17,7 @@
 
 #define GROW_MISSES 64
 #define START_BYTES 8192u
+#define ROOM_FROM ((size_t)1 << 20)
 #define ROOM_LEAST ((size_t)256 << 10)
 #define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_CROWDED ((size_t)2 << 20)
@@ -174,7 +175,7 @@ START_TEST(bounded_by_the_heap)
 
 	for (c = 1; c < PCM_NCLASSES; c++)
 		miss(c, MANY);
-	must(pcm_limit_held() <= ROOM_MOST + 4 * ROOM_LEAST);
+	must(pcm_limit_held() <= ROOM_FROM + 4 * ROOM_LEAST);
 	/* Beginning is free; growth is not. */
 	for (c = 1; c < PCM_NCLASSES; c++)
 		if (pcm_capacity(c) < most(c))
@@ -225,7 +226,7 @@ static size_t most_room(void)
 /* A quarter of what the heap has beyond 1 MiB, up to ROOM_MOST, or a 64th of all. */
 static size_t room_of(size_t nbytes)
 {
-	size_t room = (nbytes - ((size_t)1 << 20)) / 4;
+	size_t room = (nbytes - ROOM_FROM) / 4;
 
 	if (room > ROOM_MOST)
 		room = ROOM_MOST;
@@ -289,9 +290,7 @@ END_TEST
 /* What a small heap gives to caches is a part of it, whoever sleeps. */
 START_TEST(sleeping_threads_in_a_small_heap)
 {
-	size_t floor = after_misses(1);
-
-	size_t room = room_of(4 * ROOM_MOST);
+	size_t floor = after_misses(1), room = room_of(4 * ROOM_MOST);
 
 	hold(4 * ROOM_MOST);
 	ten_times(1000 * pcm_percpu_nsets(), 1);

@@ -118,6 +118,8 @@ START_TEST(random_operations)
 	size_t size = pcm_size_class[c].size;
 
 	for (i = 0; i < 20000; i++) {
+		if (i % 64 == 0)
+			check_lists(c);
 		unsigned int want = (unsigned int)rnd_between(&state, 1, 60);
 
 		if (rnd(&state) % 2 && n + want < NOBJS_MAX / 8) {
@@ -270,7 +272,7 @@ END_TEST
 
 static unsigned int fill_spans(void)
 {
-	unsigned int c = unused_class(8);
+	unsigned int c = unused_class_of(8, 1);
 
 	must(pcm_size_class[c].nobjs * SPANS <= NOBJS_MAX);
 	get_objects(c, objs, pcm_size_class[c].nobjs * SPANS);

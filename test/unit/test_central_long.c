@@ -7,19 +7,22 @@
 #include "limit.h"
 #include "page_heap.h"
 
-static const size_t sizes[] = { 8, 16, 48, 256, 1024, 4096, 5120, 15360, 20480 };
+static const size_t sizes[] = { 8, 20480, 16, 48, 256, 1024, 4096, 5120, 14336 };
 #define NSIZES ((int)(sizeof(sizes) / sizeof(sizes[0])))
+#define NSHORT 2 /* the first ones have no longer spans */
 
 #define SPANS_MAX 4096
 
-/* The smallest class from that size on that this process does not use. */
-static unsigned int class_from(size_t size)
+/*
+ * The smallest class from that size on that this process does not use, whose spans get
+ * `longer`, or do not.
+ */
+static unsigned int class_from(size_t size, bool longer)
 {
 	unsigned int c = pcm_size_class_within(size);
 
-	while (stats_of(c).nspans > 0)
-		c++;
-	must(c < PCM_NCLASSES);
+	while (stats_of(c).nspans > 0 || (pcm_size_class[c].longest > 1) != longer)
+		must(++c < PCM_NCLASSES);
 	return c;
 }
 
@@ -78,13 +81,14 @@ static void give_all_back(unsigned int class)
 	empty_last(class, nspans);
 	pcm_central_flush(class, spans, nspans);
 	must(stats_of(class).nspans == 0 && stats_of(class).nout == 0);
+	must(stats_of(class).nbytes == 0);
 	nspans = 0;
 }
 
 /* First few sizes are used, and then all. */
 START_TEST(lengths)
 {
-	unsigned int class = class_from(sizes[_i]);
+	unsigned int class = class_from(sizes[_i], _i >= NSHORT);
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	size_t nblocks = (size_t)sc->nobjs * 32 * (sc->longest + 2);
 	struct pcm_page_heap_stats before, after;
@@ -107,10 +111,69 @@ START_TEST(lengths)
 }
 END_TEST
 
+/* Blocks go and come one by one, and by many, by way of three homes; spans move. */
+START_TEST(lists)
+{
+	unsigned int class = class_from(sizes[_i], true), i, k, n, home;
+	uint64_t state = testing_seed();
+	static void *out[32768];
+	size_t size = pcm_size_class[class].size;
+
+	pcm_size_class_use_all();
+	grow_to(class, 16 * 8 * (65536 / size), 16);
+	give_all_back(class);
+	must(pcm_central_homes(class) == 1);
+	for (n = 0, i = 0; i < 6000; i++) {
+		home = (unsigned int)rnd(&state) % 3;
+		k = (unsigned int)rnd_between(&state, 1, 100);
+		if (rnd(&state) % 5 < 2 && n + k <= PCM_ARRAY_LEN(out)) {
+			n += pcm_central_fill_aligned(class, home, out + n, k);
+		} else if (n > 0) {
+			k = k > n ? n : rnd(&state) % 2 == 0 ? 1 : k;
+			pcm_central_flush(class, out + (n -= k), k);
+		}
+		if (n > 1) {
+			unsigned int at = (unsigned int)rnd_between(&state, 0, n - 1);
+			void *swap = out[at];
+
+			out[at] = out[n - 1];
+			out[n - 1] = swap;
+		}
+		if (i % 500 == 499)
+			pcm_central_trim(); /* what is left is settled */
+		if (i % 50 == 0) {
+			check_lists(class);
+			must(pcm_page_heap_check_spans() == NULL);
+		}
+	}
+	must(pcm_central_homes(class) == 7);
+	pcm_central_flush(class, out, n);
+	must(stats_of(class).nspans == 0 && stats_of(class).nbytes == 0);
+}
+END_TEST
+
+/* Where memory is short. */
+START_TEST(short_ones_near_the_limit)
+{
+	unsigned int class = class_from(256, true);
+
+	pcm_size_class_use_all();
+	grow_to(class, (size_t)pcm_size_class[class].nobjs * 16 * 4, 16);
+	must(expected(class, stats_of(class).nout, 16) >
+	     pcm_size_class[class].nobjs);
+	atomic_store(&pcm_limit_near, true);
+	must((objs[0] = pcm_central_take_aligned(class, 0)) != NULL);
+	must(pcm_pagemap_span(objs[0])->nobjs == pcm_size_class[class].nobjs);
+	atomic_store(&pcm_limit_near, false);
+	pcm_central_flush(class, objs, 1);
+	give_all_back(class);
+}
+END_TEST
+
 /* To the last page. */
 START_TEST(short_where_no_long_one_fits)
 {
-	unsigned int class = class_from(3072);
+	unsigned int class = class_from(3072, true);
 	const struct pcm_size_class *sc = &pcm_size_class[class];
 	void *p, *first = NULL;
 	char *hole;
@@ -142,7 +205,7 @@ END_TEST
 /* What is left is one block; the rest is a hole of almost 64 KiB. */
 START_TEST(long_one_becomes_mixed)
 {
-	unsigned int large = class_of(16384), class = class_from(sizes[_i]), n;
+	unsigned int large = class_of(16384), class = class_from(sizes[_i], true), n;
 	size_t size = pcm_size_class[class].size;
 	struct pcm_span *span;
 	void *holes[4];
@@ -171,7 +234,9 @@ int main(void)
 	TCase *tests = unit_begin("central_long");
 
 	tcase_add_loop_test(tests, lengths, 0, NSIZES);
+	tcase_add_loop_test(tests, lists, NSHORT, NSIZES - 2);
+	tcase_add_test(tests, short_ones_near_the_limit);
 	tcase_add_test(tests, short_where_no_long_one_fits);
-	tcase_add_loop_test(tests, long_one_becomes_mixed, 1, NSIZES - 2);
+	tcase_add_loop_test(tests, long_one_becomes_mixed, NSHORT, NSIZES - 1);
 	return unit_end();
 }

@@ -421,6 +421,59 @@ START_TEST(not_without_a_hole)
 }
 END_TEST
 
+static bool is_room(unsigned int npages)
+{
+	return !pcm_page_heap_tight(npages, 0) && pcm_page_heap_tight(npages + 1, 0);
+}
+
+/* Takes and gives pages until so many are left until the record. */
+static void make_room(unsigned int npages)
+{
+	static char *taken[4096];
+	static unsigned int n;
+
+	for (; n < 64 || !pcm_page_heap_tight(npages + 1, 0); n++) {
+		must(n < PCM_ARRAY_LEN(taken));
+		must((taken[n] = pcm_page_heap_alloc(1, NULL)) != NULL);
+	}
+	while (pcm_page_heap_tight(npages, 0)) {
+		must(n > 0);
+		pcm_page_heap_free(taken[--n], 1);
+	}
+}
+
+/*
+ * Tight with the span that there would be, however long that is. (A tick in between
+ * forgets a part of the record.)
+ */
+START_TEST(tight)
+{
+	unsigned int c, i, with_8, with_9;
+	void *p;
+
+	pcm_size_class_use_all();
+	leave_an_eighth(512);
+	c = class_of(3072);
+	must(pages_used() * PCM_PAGE >= 16 << 20);
+	pcm_central_mix_tick(0); /* not wasteful */
+	for (i = 0; i < 20; i++) {
+		make_room(8);
+		with_8 = pcm_central_take_mixed(c, 0, 8, &p, 1);
+		if (with_8 > 0)
+			put(c, &p, 1);
+		with_9 = pcm_central_take_mixed(c, 0, 9, &p, 1);
+		if (with_9 > 0)
+			put(c, &p, 1);
+		if (is_room(8)) {
+			must(with_8 == 0 && with_9 == 1);
+			break;
+		}
+	}
+	must(i < 20);
+	verify();
+}
+END_TEST
+
 /*
  * A heap that was larger serves from holes, too, if it is large and much of it lies free;
  * but so many blocks a tick.
@@ -436,18 +489,18 @@ START_TEST(wasteful)
 	c = class_of(3072);
 	must(!pcm_page_heap_tight(pcm_size_class[c].npages, 0));
 	pcm_central_mix_tick(((size_t)16 << 20) - 1);
-	must(pcm_central_take_mixed(c, 0, &p, 1) == 0);
+	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	must(pages_used() * PCM_PAGE >= 16 << 20);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);
-	while (pcm_central_take_mixed(c, 0, &p, 1) == 1) {
+	while (pcm_central_take_mixed(c, 0, 1, &p, 1) == 1) {
 		put(c, &p, 1);
 		n++;
 	}
 	must(n == 32768 && mixed_stats().nspans > 0);
 	pcm_central_mix_tick(0);
-	must(pcm_central_take_mixed(c, 0, &p, 1) == 0);
+	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);
-	must(pcm_central_take_mixed(c, 0, &p, 1) == 1);
+	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 1);
 	put(c, &p, 1);
 	verify();
 }
@@ -531,6 +584,7 @@ int main(void)
 	tcase_add_test(tests, another_size);
 	tcase_add_test(tests, not_in_a_small_heap);
 	tcase_add_test(tests, not_without_a_hole);
+	tcase_add_test(tests, tight);
 	tcase_add_test(tests, wasteful);
 	tcase_add_test(tests, functions);
 	tcase_add_test(tests, threads);

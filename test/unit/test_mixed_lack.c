@@ -30,7 +30,7 @@ static void use_up_turn(unsigned int class)
 {
 	void *p;
 
-	while (pcm_central_take_mixed(class, 0, &p, 1) == 1)
+	while (pcm_central_take_mixed(class, 0, 1, &p, 1) == 1)
 		put(class, &p, 1);
 }
 
@@ -80,7 +80,7 @@ START_TEST(no_memory_but_holes)
 	use_up(class_of(512));
 	must(!pcm_page_heap_tight(pcm_size_class[c].npages, 0));
 	use_up_turn(c);
-	must(pcm_central_take_mixed(c, 0, &p, 1) == 0);
+	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 
 	must(pcm_central_fill(c, 0, got, 5) == 5);
 	for (i = 5; i < n; i++)

@@ -223,7 +223,7 @@ START_TEST(spans)
 	span->kind = PCM_SPAN_SMALL;
 	span->start -= PCM_PAGE;
 	span->nbytes += PCM_PAGE;
-	must_find_span("there are as many spans, of a class or mixed, as are counted");
+	must_find_span("spans, of a class or mixed, are as many and as large as is counted");
 	span->start += PCM_PAGE;
 	span->nbytes -= PCM_PAGE;
 	must(!pcm_page_heap_check_spans());

@@ -33,9 +33,11 @@ static size_t size_of(unsigned int class)
 
 static unsigned int npages_of(unsigned int class)
 {
-	const struct pcm_size_class *sc = &pcm_size_class[class];
+	unsigned int npages = pcm_size_class[class].npages, times = 1;
 
-	return longest ? sc->npages * sc->longest : sc->npages;
+	while (longest && 2 * times <= pcm_size_class[class].longest)
+		times *= 2;
+	return times * npages;
 }
 
 static struct pcm_span *new_span(unsigned int class)
@@ -123,10 +125,23 @@ static bool is_free_there(const struct pcm_span *span, const void *p)
 	return pcm_span_check(span, p) == PCM_SPAN_FREE_ALREADY;
 }
 
+/* Leaves its mark: the span is not settled any more, and was touched in this tick. */
+static unsigned int put_some(struct pcm_span *span, void **objs, unsigned int n,
+			     enum pcm_span_fault *fault)
+{
+	unsigned int done;
+
+	span->settled = true;
+	span->tick = (uint8_t)(pcm_span_tick + 3);
+	done = pcm_span_put(span, objs, n, fault);
+	must(!span->settled && span->tick == pcm_span_tick);
+	return done;
+}
+
 static enum pcm_span_fault put_at(struct pcm_span *span, void *p)
 {
 	enum pcm_span_fault fault;
-	unsigned int done = pcm_span_put(span, &p, 1, &fault);
+	unsigned int done = put_some(span, &p, 1, &fault);
 
 	must(done == (fault == PCM_SPAN_OK));
 	return fault;
@@ -265,13 +280,14 @@ static void put_until(struct pcm_span *span, enum stop stop, uint64_t *state)
 
 	must(pcm_span_take(span, objs, NOBJS_MAX) == n);
 	shuffle(objs, n, state);
-	before = (unsigned int)rnd_between(state, 1, n);
+	/* The first one lies in the span. */
+	before = (unsigned int)rnd_between(state, stop == INTERIOR ? 0 : 1, n);
 	if (stop != NOTHING) {
 		objs[n] = objs[before];
 		objs[before] = stopper(span, stop, objs[0]);
 	}
-	must(pcm_span_put(span, objs, stop == NOTHING ? before : n + 1,
-			  &fault) == before);
+	must(put_some(span, objs, stop == NOTHING ? before : n + 1, &fault) ==
+	     before);
 	must(fault == said_of(stop));
 	for (i = 0; i < span->nobjs; i++)
 		is_free[i] = false;
@@ -279,6 +295,23 @@ static void put_until(struct pcm_span *span, enum stop stop, uint64_t *state)
 		is_free[(size_t)((char *)objs[i] - BASE) / size_of(span->class)] =
 			true;
 	nfree = before;
+	must_agree(span);
+}
+
+/* The first one stops it, whatever comes next. */
+static void put_none(struct pcm_span *span)
+{
+	void *objs[2] = { BASE, BASE + span->nbytes };
+	enum pcm_span_fault fault;
+
+	must(put_some(span, objs, 2, &fault) == 0);
+	must(fault == PCM_SPAN_FREE_ALREADY);
+	objs[1] = BASE + size_of(span->class) * (span->nobjs - 1u);
+	must(put_some(span, objs, 2, &fault) == 0);
+	must(fault == PCM_SPAN_FREE_ALREADY);
+	objs[0] = BASE + 1;
+	must(put_some(span, objs, 2, &fault) == 0);
+	must(fault == PCM_SPAN_NOT_A_BLOCK);
 	must_agree(span);
 }
 
@@ -294,6 +327,7 @@ START_TEST(several_at_once)
 			for (i = 0; i < 4; i++) {
 				struct pcm_span *span = new_span(class);
 
+				put_none(span);
 				put_until(span, (enum stop)stop, &state);
 				pcm_span_delete(span);
 			}
@@ -469,6 +503,22 @@ static void thin_out(struct pcm_span *span, uint64_t *state)
 	}
 }
 
+/* A program that frees a block that is free, while its page is given back. */
+START_TEST(freed_twice_while_held)
+{
+	struct pcm_span *span = new_span(pcm_size_class_within(16));
+	struct pcm_span_run run;
+
+	must(pcm_span_next_warm(span, 0, &run) && run.nblocks == span->nobjs);
+	pcm_span_hold(span, &run);
+	must(span->nfree == 0);
+	must(put_at(span, BASE + 16 * 70) == PCM_SPAN_OK);
+	pcm_span_unhold(span, &run, true);
+	must_agree(span);
+	pcm_span_delete(span);
+}
+END_TEST
+
 static bool touches(const void *obj, unsigned int class, unsigned int page)
 {
 	size_t first = (size_t)((const char *)obj - BASE) / pcm_sys_page;
@@ -534,5 +584,6 @@ int main(void)
 	tcase_add_loop_test(tests, zeroed_once, 0, 2);
 	tcase_add_test(tests, zeroed_never);
 	tcase_add_loop_test(tests, free_pages, 0, 2);
+	tcase_add_test(tests, freed_twice_while_held);
 	return unit_end();
 }
