@@ -6,8 +6,9 @@
  *	small_work		work
  *	small_work resident	print "RSS ANONHUGE" in KiB of a trivial program
  *	small_work large	the same with 64 MiB written
- *	small_work blocks	the same with 128 MiB in blocks of 1000 bytes, a
- *				second later
+ *	small_work blocks [KIB]	the same with 128 MiB in blocks of 1000 bytes, a
+ *				second later, or as soon after that as so many are in
+ *				hugepages, but not more than 20 seconds: a busy machine
  *	small_work nothp	work without transparent hugepages (prctl)
  */
 #include "pattern.h"
@@ -93,16 +94,18 @@ static void go_on(void)
 	}
 }
 
-static void fill_blocks(void)
+static void fill_blocks(long wanted)
 {
 	static void *p[128 * 1024];
-	size_t i;
+	size_t i, seconds = 0;
 
 	for (i = 0; i < sizeof(p) / sizeof(p[0]); i++) {
 		must(p[i] = malloc(1000));
 		memset(p[i], 1, 1000);
 	}
-	go_on();
+	do
+		go_on();
+	while (++seconds < 20 && (long)kib_of("\nAnonHugePages:") < wanted);
 	print_resident();
 	for (i = 0; i < sizeof(p) / sizeof(p[0]); i++)
 		free(p[i]);
@@ -123,7 +126,7 @@ int main(int argc, char **argv)
 		print_resident();
 		free(p);
 	} else if (strcmp(argv[1], "blocks") == 0) {
-		fill_blocks();
+		fill_blocks(argc > 2 ? atol(argv[2]) : 0);
 	} else if (strcmp(argv[1], "nothp") == 0) {
 		must(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 		work_in_threads();
