@@ -29,12 +29,6 @@ much_is_free(const struct pcm_central *central, unsigned class)
 		nfree >= pcm_central_nall(central) / SIFT_DIVISOR;
 }
 
-static bool
-covers(const struct pcm_span *span, const void *p)
-{
-	return (size_t)((const char *)p - span->start) < span->nbytes;
-}
-
 /* nfree of nall blocks are free in the mean. */
 static bool
 is_sparse(const struct pcm_span *span, size_t nfree, size_t nall)
@@ -67,7 +61,7 @@ sift_locked(struct pcm_central *central, struct pcm_span *span, void **objs,
 	if (!much_is_free(central, class))
 		return n;
 	for (i = 0; i < n; i++) {
-		if (span == NULL || !covers(span, objs[i]))
+		if (span == NULL || !pcm_span_covers(span, objs[i]))
 			span = pcm_central_span_of(class, objs[i]);
 		if (PCM_UNLIKELY(span == NULL) && !pcm_mixed_has(objs[i])) {
 			*fault = PCM_SPAN_FREE_ALREADY;

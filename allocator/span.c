@@ -312,26 +312,21 @@ put_several(struct pcm_span *span, void *const *objs, unsigned n,
 static enum pcm_span_fault
 put_single(struct pcm_span *span, size_t offset)
 {
+	struct open_word word;
+	enum pcm_span_fault found;
 	uint32_t index;
-	uint64_t bit;
 
 	if (PCM_UNLIKELY(!block_index(&pcm_size_class[span->class], span->nobjs,
 				      offset, &index)))
 		return PCM_SPAN_NOT_A_BLOCK;
-	bit = (uint64_t)1 << (index % WORD_BITS);
-	if (PCM_UNLIKELY(span->free[index / WORD_BITS] & bit))
-		return PCM_SPAN_FREE_ALREADY;
-	set_word(span, index / WORD_BITS, span->free[index / WORD_BITS] | bit);
-	if (index / WORD_BITS < span->first)
-		span->first = (uint16_t)(index / WORD_BITS);
+	word.at = index / WORD_BITS;
+	word.bits = span->free[word.at];
+	found = put_one(span, &word, index);
+	if (PCM_UNLIKELY(found != PCM_SPAN_OK))
+		return found;
+	close_word(span, &word);
 	span->nfree++;
 	return PCM_SPAN_OK;
-}
-
-static size_t
-offset_in(const struct pcm_span *span, const void *p)
-{
-	return (size_t)((const char *)p - span->start);
 }
 
 unsigned
@@ -339,9 +334,9 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	     enum pcm_span_fault *fault)
 {
 	touch(span);
-	if (n > 1 && offset_in(span, objs[1]) < span->nbytes)
+	if (n > 1 && pcm_span_covers(span, objs[1]))
 		return put_several(span, objs, n, fault);
-	*fault = put_single(span, offset_in(span, objs[0]));
+	*fault = put_single(span, pcm_span_offset(span, objs[0]));
 	return *fault == PCM_SPAN_OK;
 }
 
@@ -439,7 +434,7 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 	if (kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
 	if (!block_index(&pcm_size_class[span->class], span->nobjs,
-			 (size_t)((const char *)p - span->start), &index))
+			 pcm_span_offset(span, p), &index))
 		return PCM_SPAN_NOT_A_BLOCK;
 	word = __atomic_load_n(&span->free[index / WORD_BITS],
 			       __ATOMIC_RELAXED);

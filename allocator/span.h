@@ -43,6 +43,19 @@ struct pcm_span {
 	uint64_t free[]; /* SMALL: bit k set: block k is free */
 };
 
+/* Bytes from its start to p; not fewer than it has if p lies outside. */
+static inline size_t
+pcm_span_offset(const struct pcm_span *span, const void *p)
+{
+	return (size_t)((const char *)p - span->start);
+}
+
+static inline bool
+pcm_span_covers(const struct pcm_span *span, const void *p)
+{
+	return pcm_span_offset(span, p) < span->nbytes;
+}
+
 /*
  * pcm_span_new_small() - the descriptor of a span of `class` at `start`, of npages
  * logical pages, every block free; entered in the pagemap. NULL: no memory.
