@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "home.h"
 #include "limit.h"
 #include "lock.h"
 #include "percpu.h"
@@ -60,10 +61,6 @@
 
 atomic_ushort pcm_capacity_now[PCM_NCLASSES];
 
-/* By home: whoever counts writes to no line that CPUs of other homes write to. */
-static struct {
-	atomic_uint n[PCM_NCLASSES];
-} PCM_LINE_ALIGNED misses[PCM_NHOMES];
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
@@ -145,13 +142,13 @@ pcm_capacity_miss(unsigned class, unsigned home)
 
 	if (PCM_UNLIKELY(now == 0))
 		home = 0; /* those of all count */
-	n = LOAD(misses[home].n[class]) + 1;
-	STORE(misses[home].n[class], n);
+	n = LOAD(pcm_homes[home].misses[class]) + 1;
+	STORE(pcm_homes[home].misses[class], n);
 	if (PCM_UNLIKELY(now == 0)) {
 		if (starts(class, n))
 			change(class, 0, start(class));
 	} else if (PCM_UNLIKELY(n >= GROW_MISSES)) {
-		STORE(misses[home].n[class], 0);
+		STORE(pcm_homes[home].misses[class], 0);
 		STORE(idle[class], 0);
 		grow(class, now);
 	}
@@ -165,8 +162,8 @@ forget_misses(unsigned class)
 	bool missed = false;
 
 	for (home = 0; home < PCM_NHOMES; home++)
-		if (LOAD(misses[home].n[class]) != 0) {
-			STORE(misses[home].n[class], 0);
+		if (LOAD(pcm_homes[home].misses[class]) != 0) {
+			STORE(pcm_homes[home].misses[class], 0);
 			missed = true;
 		}
 	return missed;

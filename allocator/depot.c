@@ -10,6 +10,7 @@
 
 #include "capacity.h"
 #include "central.h"
+#include "home.h"
 #include "limit.h"
 #include "lock.h"
 #include "percpu.h"
@@ -32,24 +33,7 @@
 #define MAX_EMPTY 32u
 #define MANY_EMPTY 1u
 
-/*
- * The magazines of a class that CPUs of one home have put here. Stacks end with NULL, so
- * that a class nobody uses needs no memory touched.
- */
-struct depot {
-	struct pcm_lock lock;
-	uint16_t nfull, nempty;
-	uint16_t low;	/* least nfull since the last decay */
-	uint8_t reuse;	/* by its own CPUs; see set_reuse() */
-	uint32_t nobjs; /* in the full ones */
-	void **full, **empty;
-};
-
-/* By home first: most processes use few. */
-static struct home {
-	atomic_size_t nbytes; /* in the full magazines of all classes */
-	struct depot depot[PCM_NCLASSES];
-} PCM_LINE_ALIGNED homes[PCM_NHOMES];
+struct pcm_home pcm_homes[PCM_NHOMES] PCM_TABLE("1");
 
 /*
  * Bit h: home h has been used. Bits are only ever added, under the lock, so that fork()
@@ -75,12 +59,14 @@ set_ranks(unsigned home)
 	unsigned c;
 
 	for (c = 1; c < PCM_NCLASSES; c++)
-		pcm_lock_set_rank(&homes[home].depot[c].lock, PCM_RANK_DEPOT);
+		pcm_lock_set_rank(&pcm_homes[home].depot[c].lock, PCM_RANK_DEPOT);
 }
 
+/* What is written before it is read takes one page fault instead of two. */
 void
 pcm_depot_init(void)
 {
+	atomic_store_explicit(&pcm_homes[0].depot_bytes, 0, memory_order_relaxed);
 	set_ranks(0);
 }
 
@@ -144,7 +130,7 @@ get_n(const uint16_t *n)
 
 /* False: there are enough of them. */
 static bool
-push_empty_locked(struct depot *depot, void **mag)
+push_empty_locked(struct pcm_depot *depot, void **mag)
 {
 	if (depot->nempty >= MAX_EMPTY)
 		return false;
@@ -154,7 +140,7 @@ push_empty_locked(struct depot *depot, void **mag)
 }
 
 static void **
-pop_empty_locked(struct depot *depot)
+pop_empty_locked(struct pcm_depot *depot)
 {
 	void **mag = pop(&depot->empty);
 
@@ -165,17 +151,17 @@ pop_empty_locked(struct depot *depot)
 
 /* Relaxed; a sum in passing will do. */
 static void
-add_to_home(struct home *home, unsigned class, ptrdiff_t n)
+add_to_home(struct pcm_home *home, unsigned class, ptrdiff_t n)
 {
-	atomic_fetch_add_explicit(&home->nbytes,
+	atomic_fetch_add_explicit(&home->depot_bytes,
 				  (size_t)n * pcm_size_class[class].size,
 				  memory_order_relaxed);
 }
 
 static void **
-pop_full_locked(struct home *home, unsigned class)
+pop_full_locked(struct pcm_home *home, unsigned class)
 {
-	struct depot *depot = &home->depot[class];
+	struct pcm_depot *depot = &home->depot[class];
 	void **mag = pop(&depot->full);
 
 	if (mag == PCM_MAG_NONE)
@@ -199,7 +185,7 @@ pop_full_locked(struct home *home, unsigned class)
 #define REUSE_MUCH 128
 
 static void
-set_reuse(struct depot *depot, int reuse)
+set_reuse(struct pcm_depot *depot, int reuse)
 {
 	if (reuse > REUSE_MAX)
 		reuse = REUSE_MAX;
@@ -210,7 +196,7 @@ set_reuse(struct depot *depot, int reuse)
 
 /* Without the lock it is a guess. */
 static bool
-reuses_much(const struct depot *depot)
+reuses_much(const struct pcm_depot *depot)
 {
 	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
 }
@@ -233,7 +219,7 @@ in_all_homes(void)
 	size_t n = 0;
 
 	for (left = homes_used(); left != 0; left &= left - 1)
-		n += atomic_load_explicit(&homes[__builtin_ctz(left)].nbytes,
+		n += atomic_load_explicit(&pcm_homes[__builtin_ctz(left)].depot_bytes,
 					  memory_order_relaxed);
 	return n;
 }
@@ -253,10 +239,10 @@ little_in_all(size_t in_home, size_t nbytes)
 }
 
 static bool
-has_room(const struct home *home, unsigned class, void **mag)
+has_room(const struct pcm_home *home, unsigned class, void **mag)
 {
-	const struct depot *depot = &home->depot[class];
-	size_t in_home = atomic_load_explicit(&home->nbytes, memory_order_relaxed);
+	const struct pcm_depot *depot = &home->depot[class];
+	size_t in_home = atomic_load_explicit(&home->depot_bytes, memory_order_relaxed);
 	size_t size = pcm_size_class[class].size;
 	size_t nbytes = pcm_mag_count(mag) * size;
 
@@ -271,9 +257,9 @@ has_room(const struct home *home, unsigned class, void **mag)
 
 /* Returns false if there are enough of them. */
 static bool
-push_full_locked(struct home *home, unsigned class, void **mag)
+push_full_locked(struct pcm_home *home, unsigned class, void **mag)
 {
-	struct depot *depot = &home->depot[class];
+	struct pcm_depot *depot = &home->depot[class];
 
 	set_reuse(depot, depot->reuse - 1);
 	if (!has_room(home, class, mag))
@@ -300,7 +286,7 @@ pcm_depot_flush(unsigned class, void **mag)
  * allocates, and seldom takes again what it has put here.
  */
 static bool
-minds_strangers(const struct depot *depot, unsigned class)
+minds_strangers(const struct pcm_depot *depot, unsigned class)
 {
 	return pcm_size_class[class].size < PCM_CACHE_LINE / 2 &&
 		reuses_much(depot);
@@ -314,7 +300,7 @@ sift(unsigned class, unsigned which, void **mag)
 	void **objs = mag - n;
 
 	n = pcm_central_sift(class, objs, n);
-	if (n > 0 && minds_strangers(&homes[which].depot[class], class))
+	if (n > 0 && minds_strangers(&pcm_homes[which].depot[class], class))
 		n = pcm_central_send_strangers(class, which, objs, n);
 	return objs + n;
 }
@@ -323,8 +309,8 @@ sift(unsigned class, unsigned which, void **mag)
 static void **
 get_full_of(unsigned which, unsigned class, void **empty, int reused)
 {
-	struct home *home = &homes[which];
-	struct depot *depot = &home->depot[class];
+	struct pcm_home *home = &pcm_homes[which];
+	struct pcm_depot *depot = &home->depot[class];
 	void **mag;
 
 	if (get_n(&depot->nfull) == 0)
@@ -362,7 +348,7 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 	for (; left != 0 && mag == PCM_MAG_NONE; left &= left - 1) {
 		unsigned other = (unsigned)__builtin_ctz(left);
 
-		if (all || !reuses_much(&homes[other].depot[class]))
+		if (all || !reuses_much(&pcm_homes[other].depot[class]))
 			mag = get_full_of(other, class, empty, 0);
 	}
 	return mag;
@@ -371,11 +357,11 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 void **
 pcm_depot_get_empty(unsigned class, unsigned which, void **full)
 {
-	struct home *home;
+	struct pcm_home *home;
 	void **mag = PCM_MAG_NONE;
 
 	which = usable(which);
-	home = &homes[which];
+	home = &pcm_homes[which];
 	if (full != PCM_MAG_NONE) {
 		pcm_pulse_left(which, pcm_mag_count(full) *
 				       (size_t)pcm_size_class[class].size);
@@ -399,11 +385,11 @@ pcm_depot_get_empty(unsigned class, unsigned which, void **full)
 void
 pcm_depot_put(unsigned class, unsigned which, void **mag)
 {
-	struct home *home;
+	struct pcm_home *home;
 	bool kept;
 
 	which = usable(which);
-	home = &homes[which];
+	home = &pcm_homes[which];
 	mag = sift(class, which, mag);
 	pcm_lock(&home->depot[class].lock);
 	if (!pcm_mag_empty(mag))
@@ -420,7 +406,7 @@ pcm_depot_put(unsigned class, unsigned which, void **mag)
 
 /* Flushes up to n full magazines, one at a time. */
 static void
-flush_full(struct home *home, unsigned class, unsigned n)
+flush_full(struct pcm_home *home, unsigned class, unsigned n)
 {
 	void **mag;
 
@@ -436,7 +422,7 @@ flush_full(struct home *home, unsigned class, unsigned n)
 
 /* Deletes empty magazines until there are n. */
 static void
-delete_empty(struct depot *depot, unsigned n)
+delete_empty(struct pcm_depot *depot, unsigned n)
 {
 	void **mag;
 
@@ -452,9 +438,9 @@ delete_empty(struct depot *depot, unsigned n)
 }
 
 static void
-decay(struct home *home, unsigned class)
+decay(struct pcm_home *home, unsigned class)
 {
-	struct depot *depot = &home->depot[class];
+	struct pcm_depot *depot = &home->depot[class];
 	unsigned idle;
 
 	if (get_n(&depot->nfull) == 0 && get_n(&depot->nempty) <= MANY_EMPTY)
@@ -475,7 +461,7 @@ pcm_depot_decay(void)
 	for (left = homes_used(); left != 0; left &= left - 1)
 		for (c = 1; c < PCM_NCLASSES; c++)
 			if (pcm_capacity(c) != 0) /* there may be magazines */
-				decay(&homes[__builtin_ctz(left)], c);
+				decay(&pcm_homes[__builtin_ctz(left)], c);
 }
 
 void
@@ -484,7 +470,7 @@ pcm_depot_drain(void)
 	unsigned c, left;
 
 	for (left = homes_used(); left != 0; left &= left - 1) {
-		struct home *home = &homes[__builtin_ctz(left)];
+		struct pcm_home *home = &pcm_homes[__builtin_ctz(left)];
 
 		for (c = 1; c < PCM_NCLASSES; c++) {
 			flush_full(home, c, (unsigned)-1);
@@ -500,7 +486,7 @@ pcm_depot_nobjs(unsigned class)
 	size_t n = 0;
 
 	for (left = homes_used(); left != 0; left &= left - 1) {
-		struct depot *depot = &homes[__builtin_ctz(left)].depot[class];
+		struct pcm_depot *depot = &pcm_homes[__builtin_ctz(left)].depot[class];
 
 		pcm_lock(&depot->lock);
 		n += depot->nobjs;
@@ -518,7 +504,7 @@ each_lock(void (*f)(struct pcm_lock *lock))
 
 	for (left = homes_used(); left != 0; left &= left - 1)
 		for (c = 1; c < PCM_NCLASSES; c++)
-			f(&homes[__builtin_ctz(left)].depot[c].lock);
+			f(&pcm_homes[__builtin_ctz(left)].depot[c].lock);
 }
 
 void

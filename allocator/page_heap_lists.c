@@ -11,9 +11,8 @@
  */
 #define BROKEN_TICKS 100u
 
-struct pcm_page_heap pcm_page_heap = {
+struct pcm_page_heap pcm_page_heap PCM_TABLE("2") = {
 	.lock = PCM_LOCK_INIT(PCM_RANK_PAGE_HEAP),
-	.ticks = 1,
 };
 
 #define heap pcm_page_heap
@@ -171,10 +170,16 @@ pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 	pcm_page_heap_list_locked(huge);
 }
 
-/* Smallest k >= from with a hugepage on list[k]; NLISTS: none. */
+/*
+ * Smallest k >= from with a hugepage on list[k]; NLISTS: none. Lists of broken ones are
+ * pages that small processes never touch.
+ */
 static unsigned
 next_list(const struct pcm_huge_set *set, unsigned from)
 {
+	if (set == &heap.set[PCM_SET_BROKEN] &&
+	    heap.nkind[PCM_HUGE_BROKEN] == 0)
+		return NLISTS;
 	while (from < NLISTS) {
 		uint64_t word = set->nonempty[from / 64] &
 			(~(uint64_t)0 << (from % 64));

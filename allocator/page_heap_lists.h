@@ -37,7 +37,7 @@
 enum pcm_huge_kind { PCM_HUGE_WHOLE, PCM_HUGE_PARTIAL, PCM_HUGE_BROKEN,
 		     PCM_HUGE_NKINDS };
 
-enum { PCM_SET_INTACT, PCM_SET_BROKEN, PCM_NSETS };
+enum { PCM_SET_BROKEN, PCM_SET_INTACT, PCM_NSETS };
 
 struct pcm_huge_list {
 	struct pcm_hugepage *first, *last;
@@ -48,9 +48,10 @@ struct pcm_huge_set {
 	uint64_t nonempty[(PCM_HUGE_NLISTS + 63) / 64];
 };
 
+/* What a small process uses stands together: the longest of the intact, and what follows. */
 struct pcm_page_heap {
-	struct pcm_lock lock;
 	struct pcm_huge_set set[PCM_NSETS];
+	struct pcm_lock lock;
 	struct pcm_hugepage *all;
 	struct pcm_hugepage *cursor; /* the next one that thp.c looks at */
 	struct pcm_hugepage *pinned; /* is being collapsed; keeps its memory */

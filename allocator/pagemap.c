@@ -7,8 +7,8 @@
 
 #include "sys.h"
 
-intptr_t pcm_pagemap_root[PCM_ROOT_LEN] PCM_LINE_ALIGNED;
-uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES] PCM_LINE_ALIGNED;
+intptr_t pcm_pagemap_root[PCM_ROOT_LEN] PCM_LINE_ALIGNED PCM_TABLE("6");
+uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES] PCM_LINE_ALIGNED PCM_TABLE("9");
 
 /* A gib that no pointer lies in: no heap yet, or more than one GiB of it. */
 #define NO_GIB (~(uintptr_t)0)
@@ -56,7 +56,7 @@ pcm_pagemap_leaf_new(void)
 void
 pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 {
-	intptr_t distance = (intptr_t)((uintptr_t)leaf -
+	intptr_t distance = (intptr_t)((uintptr_t)leaf->class -
 				       (uintptr_t)pcm_pagemap_nothing);
 	intptr_t none = 0;
 
@@ -70,6 +70,16 @@ pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 		pcm_sys_unmap(leaf, leaf_bytes());
 }
 
+/* Asked by a write: if it is, it is written to next, and that takes one page fault then. */
+static bool
+is_empty(intptr_t *entry)
+{
+	intptr_t none = 0;
+
+	return __atomic_compare_exchange_n(entry, &none, 0, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 bool
 pcm_pagemap_prepare(const void *p, size_t nbytes)
 {
@@ -81,7 +91,7 @@ pcm_pagemap_prepare(const void *p, size_t nbytes)
 	for (; at <= last; at++) {
 		struct pcm_pagemap_leaf *leaf;
 
-		if (__atomic_load_n(&pcm_pagemap_root[at], __ATOMIC_RELAXED))
+		if (!is_empty(&pcm_pagemap_root[at]))
 			continue;
 		leaf = pcm_pagemap_leaf_new();
 		if (leaf == NULL)

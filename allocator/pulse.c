@@ -16,6 +16,7 @@
 #include "conf.h"
 #include "depot.h"
 #include "emergency.h"
+#include "home.h"
 #include "leftover.h"
 #include "limit.h"
 #include "mapping.h"
@@ -69,9 +70,6 @@ static _Atomic uint64_t next_tick;
 #define COUNT_MIN ((size_t)64 << 10)
 
 static atomic_size_t in_a_row;
-static struct {
-	atomic_size_t nbytes;
-} PCM_LINE_ALIGNED not_counted[PCM_NHOMES];
 
 static atomic_int futile;
 static atomic_uint nticks;
@@ -144,12 +142,12 @@ pcm_pulse_left(unsigned home, size_t nbytes)
 {
 	size_t sum;
 
-	nbytes += LOAD(not_counted[home].nbytes);
+	nbytes += LOAD(pcm_homes[home].went_back);
 	if (nbytes < COUNT_MIN) {
-		STORE(not_counted[home].nbytes, nbytes);
+		STORE(pcm_homes[home].went_back, nbytes);
 		return;
 	}
-	STORE(not_counted[home].nbytes, 0);
+	STORE(pcm_homes[home].went_back, 0);
 	sum = LOAD(in_a_row) + nbytes;
 	STORE(in_a_row, sum);
 	if (PCM_UNLIKELY(sum > IDLE_MIN))
@@ -159,8 +157,8 @@ pcm_pulse_left(unsigned home, size_t nbytes)
 void
 pcm_pulse_came(unsigned home)
 {
-	if (LOAD(not_counted[home].nbytes) != 0)
-		STORE(not_counted[home].nbytes, 0);
+	if (LOAD(pcm_homes[home].went_back) != 0)
+		STORE(pcm_homes[home].went_back, 0);
 	if (LOAD(in_a_row) != 0)
 		STORE(in_a_row, 0);
 }

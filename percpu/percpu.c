@@ -38,8 +38,8 @@ const struct pcm_slab pcm_slab_dummy = {
 _Static_assert(offsetof(struct pcm_slab, word) % 16 == 0 && PCM_NWORDS == 2,
 	       "pairs, aligned to 16 bytes");
 
-pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
-pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
+pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES] PCM_TABLE("3");
+pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES] PCM_TABLE("5");
 atomic_bool pcm_percpu_cut;
 
 enum state {
@@ -49,7 +49,14 @@ enum state {
 };
 
 /* Written under stop_lock; read without it as a hint. */
-static _Atomic uint8_t states[PCM_NINDEXES];
+static _Atomic uint8_t states[PCM_NINDEXES] PCM_TABLE("4");
+
+/* From the end: those in use share a page with those of the next table. */
+static _Atomic uint8_t *
+state_of(uint32_t index)
+{
+	return &states[PCM_NINDEXES - 1 - index];
+}
 
 static struct pcm_lock stop_lock = PCM_LOCK_INIT(PCM_RANK_STOP);
 
@@ -58,13 +65,6 @@ static struct pcm_slab *_Atomic slabs;
 static atomic_uint nslabs;
 
 static void *(*memory_alloc)(size_t nbytes, size_t align);
-
-void
-pcm_percpu_init(void *(*alloc)(size_t nbytes, size_t align), unsigned nshards)
-{
-	memory_alloc = alloc;
-	pcm_shard_init(nshards);
-}
 
 void *
 pcm_percpu_alloc(size_t nbytes, size_t align)
@@ -102,8 +102,17 @@ slab_clear(struct pcm_slab *slab)
 static void
 set_state(uint32_t index, enum state state)
 {
-	atomic_store_explicit(&states[index], (uint8_t)state,
+	atomic_store_explicit(state_of(index), (uint8_t)state,
 			      memory_order_release);
+}
+
+/* States are written before they are read: one page fault instead of two. */
+void
+pcm_percpu_init(void *(*alloc)(size_t nbytes, size_t align), unsigned nshards)
+{
+	set_state(0, ABSENT);
+	memory_alloc = alloc;
+	pcm_shard_init(nshards);
 }
 
 /* Nobody is stopping CPUs: the stopper holds the lock. */
@@ -112,7 +121,7 @@ populate_locked(uint32_t index)
 {
 	struct pcm_slab *slab;
 
-	if (atomic_load_explicit(&states[index], memory_order_relaxed) !=
+	if (atomic_load_explicit(state_of(index), memory_order_relaxed) !=
 	    ABSENT)
 		return true;
 	slab = memory_alloc(sizeof(*slab), _Alignof(struct pcm_slab));
@@ -153,7 +162,7 @@ on_cpu(void)
 	index = pcm_rseq_hint();
 	if (index < 0 || index >= PCM_NINDEXES)
 		return false;
-	state = atomic_load_explicit(&states[index], memory_order_acquire);
+	state = atomic_load_explicit(state_of(index), memory_order_acquire);
 	if (PCM_UNLIKELY(state == ABSENT))
 		return populate((uint32_t)index);
 	return state == LIVE;
@@ -274,7 +283,7 @@ pcm_percpu_cut_fast_path(bool cut)
 	atomic_store_explicit(&pcm_percpu_cut, cut, memory_order_relaxed);
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
 	     s = s->next)
-		if (atomic_load_explicit(&states[s->index],
+		if (atomic_load_explicit(state_of(s->index),
 					 memory_order_relaxed) == LIVE)
 			table_set(s->index, s);
 	pcm_unlock(&stop_lock);

@@ -33,6 +33,18 @@
 #define PCM_CACHE_LINE 128
 #define PCM_LINE_ALIGNED __attribute__((aligned(PCM_CACHE_LINE)))
 
+/*
+ * PCM_TABLE() - for a table without initial values: where it lies. Small statics come first,
+ * on the page where the initialised ones end, which every process writes to; tables follow
+ * in order of these names ("1" before "2"), so that one's end and the next one's
+ * beginning share a page if small processes use both. The Makefile has them sorted.
+ */
+#if defined(PCM_DEBUG) && PCM_DEBUG
+#define PCM_TABLE(order) /* the ranks of locks are initial values */
+#else
+#define PCM_TABLE(order) __attribute__((section(".bss.zz" order)))
+#endif
+
 /* gcc 10 (Debian 11) has no __builtin_thread_pointer() for x86. */
 PCM_ALWAYS_INLINE void *
 pcm_thread_pointer(void)
