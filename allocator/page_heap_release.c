@@ -7,6 +7,8 @@
 #include "page_heap.h"
 #include "page_heap_lists.h"
 #include "pagemap.h"
+#include "pulse.h"
+#include "sys.h"
 #include "thp.h"
 
 #define heap pcm_page_heap
@@ -283,24 +285,38 @@ pcm_page_heap_shed_locked(void)
 /* What is forgotten of the record at each decay. */
 #define FORGET_DIVISOR 512u
 
+/* An interval in which nobody came by to make ticks counts as many as it was long. */
+static void
+begin_interval_locked(void)
+{
+	uint64_t now = pcm_sys_now(), n = (now - heap.decayed) / PCM_TICK_MS;
+	unsigned i;
+
+	if (n < 1)
+		n = 1;
+	for (i = PCM_IDLE_TICKS; i-- > 0;)
+		heap.low_before[i] = i < n ? heap.low_warm :
+					     heap.low_before[i - n];
+	heap.low_warm = pcm_page_heap_warm_locked();
+	heap.decayed = now;
+}
+
 size_t
 pcm_page_heap_decay(void)
 {
-	size_t nbytes, done = 0, more;
+	size_t nbytes, done = 0, left, more;
 
 	pcm_lock(&heap.lock);
 	heap.record -= heap.record / FORGET_DIVISOR;
 	heap.shed_in_vain = false;
 	nbytes = decay_bytes(pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT);
-	heap.low_before = heap.low_warm;
-	heap.low_warm = pcm_page_heap_warm_locked();
+	begin_interval_locked();
 	if (nbytes > 0) {
 		heap.releases++;
 		done = release_locked(nbytes, BROKEN);
+		left = nbytes > done ? nbytes - done : 0;
 		more = breakable_locked();
-		if (more > nbytes - done)
-			more = nbytes > done ? nbytes - done : 0;
-		done += release_locked(more, BACKED);
+		done += release_locked(more < left ? more : left, BACKED);
 	}
 	pcm_unlock(&heap.lock);
 	return done;

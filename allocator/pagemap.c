@@ -56,7 +56,7 @@ pcm_pagemap_leaf_new(void)
 void
 pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 {
-	intptr_t distance = (intptr_t)((uintptr_t)leaf->class -
+	intptr_t distance = (intptr_t)((uintptr_t)leaf -
 				       (uintptr_t)pcm_pagemap_nothing);
 	intptr_t none = 0;
 

@@ -8,9 +8,8 @@
  *					.entry[(address >> 12) % 2^18]
  *					.huge [(address >> 21) % 512]
  *
- * A root entry is a distance in bytes, from the classes of an all-zero leaf to those of
- * this one, so that entry 0, which .bss provides, leads there: the fast free needs no
- * test for it. Writes
+ * A root entry is a distance in bytes from an all-zero leaf, so that entry 0,
+ * which .bss provides, leads there: the fast free needs no test for it. Writes
  * are made by the owner of the pages, before it hands a block of them out, and
  * the pointer's way to the reader orders them.
  */
@@ -18,7 +17,6 @@
 #define PCM_PAGEMAP_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "compiler.h"
@@ -49,13 +47,9 @@ struct pcm_hugepage;
 #define PCM_PAGEMAP_LINE 64u
 #define PCM_PAGEMAP_NLINES (PCM_PAGEMAP_LINE / 2) /* of a run, at most */
 
-/*
- * Mapped just below the first hugepage of a heap, mostly: what a small process uses of the
- * last two lies in one page of the kernel's page table.
- */
 struct pcm_pagemap_leaf {
-	uintptr_t entry[PCM_LEAF_NPAGES];
 	uint8_t class[PCM_LEAF_NPAGES];
+	uintptr_t entry[PCM_LEAF_NPAGES];
 	struct pcm_hugepage *huge[PCM_LEAF_NHUGE];
 };
 
@@ -115,8 +109,7 @@ pcm_pagemap_leaf_of(const void *p)
 	if (PCM_UNLIKELY(distance == 0))
 		return NULL;
 	return (struct pcm_pagemap_leaf *)((uintptr_t)pcm_pagemap_nothing +
-					   (uintptr_t)distance -
-					   offsetof(struct pcm_pagemap_leaf, class));
+					   (uintptr_t)distance);
 }
 
 static inline size_t

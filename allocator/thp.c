@@ -46,7 +46,16 @@ _Static_assert(SMALL_PAGE == PCM_PAGE, "what is not resident is so many pages");
 
 /* A tick's work: hugepages looked at, time after which no collapse begins. */
 #define VISITS 256u
-#define TICK_US 4000u
+#define TICK_US 4000
+
+/*
+ * A collapse takes as long as a good many misses of the TLB, and pays only if the process
+ * goes on. How long it will nobody knows; as a rule, about as long as it has been there. So
+ * each tick earns a fiftieth of its length for collapses, that of a second at most is
+ * saved, and a process that is over soon has spent little.
+ */
+#define EARNED_US 1000
+#define SAVED_US 20000
 
 /* The system has to make room for huge pages: a while without them. */
 #define SLOW_US 10000u
@@ -62,6 +71,9 @@ static atomic_bool no_collapse; /* before Linux 6.1 */
 
 /* Ticks; the holder of heap.pinned's. */
 static uint32_t pause_until;
+
+/* For collapses; below 0 after one that took longer. Under the page heap's lock. */
+static int64_t us_left;
 
 /* "always [madvise] never": the first letter in brackets. */
 static enum pcm_thp_system
@@ -458,9 +470,9 @@ collapse(struct pcm_hugepage *huge)
 	succeed(huge, nextra, ncold);
 }
 
-/* Returns how many hugepages may be looked at now. */
+/* Returns how many hugepages may be looked at now, and for how long. */
 static size_t
-begin_tick(void)
+begin_tick(int64_t *us)
 {
 	size_t visits = 0;
 
@@ -468,11 +480,23 @@ begin_tick(void)
 	heap.ticks++;
 	if (heap.ticks == 0)
 		heap.ticks = 1; /* 0 is no tick */
-	if (heap.nhuge > PCM_THP_SMALL_HEAP &&
+	us_left += EARNED_US;
+	if (us_left > SAVED_US)
+		us_left = SAVED_US;
+	*us = us_left < TICK_US ? us_left : TICK_US;
+	if (heap.nhuge > PCM_THP_SMALL_HEAP && us_left > 0 &&
 	    !before(heap.ticks, pause_until))
 		visits = heap.nhuge < VISITS ? heap.nhuge : VISITS;
 	pcm_unlock(&heap.lock);
 	return visits;
+}
+
+static void
+spend(int64_t us)
+{
+	pcm_lock(&heap.lock);
+	us_left -= us;
+	pcm_unlock(&heap.lock);
 }
 
 static void
@@ -486,7 +510,8 @@ pause_collapsing(void)
 void
 pcm_thp_tick(void)
 {
-	size_t visits = begin_tick();
+	int64_t us;
+	size_t visits = begin_tick(&us);
 	struct pcm_hugepage *huge;
 	uint64_t start, last, now;
 
@@ -494,13 +519,14 @@ pcm_thp_tick(void)
 	    pcm_thp_system() == PCM_THP_SYSTEM_NEVER)
 		return;
 	start = now = now_us();
-	while (now - start < TICK_US) {
+	while ((int64_t)(now - start) < us) {
 		huge = next_candidate(&visits);
 		if (huge == NULL)
 			return;
 		collapse(huge);
 		last = now;
 		now = now_us();
+		spend((int64_t)(now - last));
 		if (now - last > SLOW_US)
 			pause_collapsing();
 	}

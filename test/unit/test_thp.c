@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUN 8 /* pages: a span of small blocks */
@@ -201,6 +202,37 @@ START_TEST(a_large_heap_becomes_huge)
 }
 END_TEST
 
+/* As in allocator/thp.c; and what looking for candidates may take. */
+#define EARNED_US 1000
+#define LOOKS_US 200
+
+static int64_t thread_us(void)
+{
+	struct timespec now;
+
+	must(!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* No more than the ticks have earned, but for the collapse that was begun last. */
+START_TEST(collapses_take_little_time)
+{
+	int64_t begin, us, longest = 0, all = 0;
+	int i;
+
+	allocate(0, MANY * RUNS_A_HUGEPAGE, RUN, RUN);
+	for (i = 1; i <= 10; i++) {
+		begin = thread_us();
+		pcm_thp_tick();
+		us = thread_us() - begin;
+		all += us;
+		longest = us > longest ? us : longest;
+		must(all <= i * (EARNED_US + LOOKS_US) + longest);
+	}
+	must(stats().nhuge_backed > 0 || !gives_huge());
+}
+END_TEST
+
 START_TEST(a_small_heap_stays_on_small_pages)
 {
 	size_t before = huge_bytes();
@@ -264,12 +296,15 @@ START_TEST(zero_pages_are_known)
 }
 END_TEST
 
+/* Dense without it, and a small run, which goes where a hugepage is broken. */
+#define PART 60
+
 static void release_part(struct pcm_hugepage *huge)
 {
-	char *p = huge->base + 100 * PCM_PAGE;
+	char *p = huge->base + PART * PCM_PAGE;
 
-	pcm_page_heap_free(p, 100);
-	must(pcm_page_heap_release(100 * PCM_PAGE) >= 100 * PCM_PAGE);
+	pcm_page_heap_free(p, PART);
+	must(pcm_page_heap_release(PART * PCM_PAGE) >= PART * PCM_PAGE);
 }
 
 /* A hugepage that was broken is not put together again at once. */
@@ -287,15 +322,15 @@ START_TEST(broken_ones_wait)
 	release_part(huge);
 	must(!huge->backed && huge->broken);
 	must(!pcm_page_heap_check());
-	must(p = pcm_page_heap_alloc(100, NULL));
+	must(p = pcm_page_heap_alloc(PART, NULL));
 	must(pcm_pagemap_hugepage(p) == huge);
-	memset(p, 2, 100 * PCM_PAGE);
+	memset(p, 2, PART * PCM_PAGE);
 	ticks(50);
 	must(!huge->backed);
 	ticks(100);
 	must(huge->backed && !huge->broken);
-	must(all_bytes(p, 100 * PCM_PAGE, 2));
-	must(all_bytes(huge->base, 100 * PCM_PAGE, 1));
+	must(all_bytes(p, PART * PCM_PAGE, 2));
+	must(all_bytes(huge->base, PART * PCM_PAGE, 1));
 }
 END_TEST
 
@@ -407,6 +442,7 @@ int main(void)
 	tcase_add_loop_test(tests, advised, 0,
 			    sizeof(advice) / sizeof(advice[0]));
 	tcase_add_test(tests, a_large_heap_becomes_huge);
+	tcase_add_test(tests, collapses_take_little_time);
 	tcase_add_test(tests, a_small_heap_stays_on_small_pages);
 	tcase_add_test(tests, what_is_not_touched_stays_so);
 	tcase_add_test(tests, little_is_added);
