@@ -110,24 +110,44 @@ pcm_hugepage_init(struct pcm_hugepage *huge, char *base)
 	huge->nfree = huge->ncold = huge->longest = (uint16_t)N;
 }
 
-/* The first aligned run of npages zeros in `busy`. */
+/* A run of npages pages, aligned to a power of two of them, in begin ... end - 1. */
+static bool
+fits(unsigned begin, unsigned end, unsigned npages, unsigned align,
+     unsigned *first)
+{
+	unsigned aligned = (begin + align - 1) & -align;
+
+	if (aligned + npages > end)
+		return false;
+	*first = aligned;
+	return true;
+}
+
+/*
+ * The first aligned run of npages zeros in `busy`, a word at a time: `begin` is where
+ * the run began that reaches up to this word, or `at` itself.
+ */
 static bool
 find(const uint64_t *busy, unsigned npages, unsigned align, unsigned *first)
 {
-	unsigned i = 0, end;
+	unsigned at, begin = 0;
 
-	while (i < N) {
-		i = next_bit(busy, i, false);
-		end = next_bit(busy, i, true);
-		i = (i + align - 1) / align * align;
-		if (i + npages <= end) {
-			*first = i;
-			return true;
+	for (at = 0; at < N; at += 64) {
+		uint64_t left = busy[at / 64];
+
+		/* Each turn ends a run at the lowest one, and drops the ones there. */
+		while (left != 0) {
+			unsigned end = (unsigned)__builtin_ctzll(left);
+			uint64_t above = left + ((uint64_t)1 << end);
+
+			if (fits(begin, at + end, npages, align, first))
+				return true;
+			begin = above == 0 ? at + 64 :
+				at + (unsigned)__builtin_ctzll(above);
+			left &= above;
 		}
-		if (i < end)
-			i = end;
 	}
-	return false;
+	return fits(begin, N, npages, align, first);
 }
 
 /* Pages that are not free and warm. */
