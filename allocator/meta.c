@@ -15,7 +15,8 @@
 #define UNIT 64u
 #define CHUNK ((size_t)256 << 10) /* address space; pages come when touched */
 
-struct pcm_lock pcm_meta_lock PCM_LINE_ALIGNED = PCM_LOCK_INIT(PCM_RANK_META);
+struct pcm_lock pcm_meta_lock PCM_LINE_ALIGNED PCM_TABLE("0") =
+	PCM_LOCK_INIT(PCM_RANK_META);
 
 struct page {
 	struct page *prev, *next; /* of the list that it is on */

@@ -163,17 +163,17 @@ void
 pcm_page_heap_free(char *p, size_t npages)
 {
 	struct pcm_hugepage *huge = pcm_pagemap_hugepage(p);
-	size_t warm, lately, used;
+	size_t warm, idle, used;
 	bool too_many;
 
 	pcm_lock(&heap.lock);
 	pcm_page_heap_give_locked(huge, run_of(huge, p, npages), false);
 	too_many = heap.nkind[PCM_HUGE_WHOLE] > LIMITED_KEEP;
 	warm = pcm_page_heap_warm_locked();
-	lately = pcm_page_heap_idle_locked();
+	idle = pcm_page_heap_idle_locked();
 	used = pcm_page_heap_used_locked();
 	pcm_unlock(&heap.lock);
-	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, lately << PCM_PAGE_SHIFT,
+	pcm_pulse_freed(warm << PCM_PAGE_SHIFT, idle << PCM_PAGE_SHIFT,
 			used << PCM_PAGE_SHIFT);
 	if (PCM_UNLIKELY(atomic_load_explicit(&pcm_limit_near,
 					      memory_order_relaxed)))

@@ -39,9 +39,8 @@ enum pcm_huge_kind { PCM_HUGE_WHOLE, PCM_HUGE_PARTIAL, PCM_HUGE_BROKEN,
 
 enum { PCM_SET_BROKEN, PCM_SET_INTACT, PCM_NSETS };
 
-
 /* What nobody has needed in the interval now and in so many ticks before it is idle. */
-#define PCM_IDLE_TICKS 7u
+#define PCM_TICKS_BEFORE 7u
 
 struct pcm_huge_list {
 	struct pcm_hugepage *first, *last;
@@ -52,7 +51,10 @@ struct pcm_huge_set {
 	uint64_t nonempty[(PCM_HUGE_NLISTS + 63) / 64];
 };
 
-/* What a small process uses stands together: the longest of the intact, and what follows. */
+/*
+ * What a small process uses stands together: the lists of intact ones with long free runs, and
+ * what follows them.
+ */
 struct pcm_page_heap {
 	struct pcm_huge_set set[PCM_NSETS];
 	struct pcm_lock lock;
@@ -65,7 +67,7 @@ struct pcm_page_heap {
 	size_t npages_free, npages_cold, npages_extra;
 	size_t nbacked, nadvised;
 	size_t low_warm;   /* least free warm pages since the last decay */
-	size_t low_before[PCM_IDLE_TICKS]; /* and in the ticks before, the last first */
+	size_t low_before[PCM_TICKS_BEFORE]; /* and in the ticks before, the last first */
 	uint64_t decayed; /* when the last decay was, in ms */
 	size_t record;	   /* most pages in use, lately: see pcm_page_heap_tight() */
 	bool shed_in_vain; /* since the last decay */
@@ -102,13 +104,13 @@ pcm_page_heap_not_needed_locked(unsigned nticks)
 }
 
 /*
- * Warm pages that may go back: what nobody has needed for PCM_IDLE_TICKS, or, of what is more
+ * Warm pages that may go back: what nobody has needed for PCM_TICKS_BEFORE, or, of what is more
  * than all that is in use, for one tick.
  */
 static inline size_t
 pcm_page_heap_idle_locked(void)
 {
-	size_t idle = pcm_page_heap_not_needed_locked(PCM_IDLE_TICKS);
+	size_t idle = pcm_page_heap_not_needed_locked(PCM_TICKS_BEFORE);
 	size_t lately = pcm_page_heap_not_needed_locked(1);
 	size_t used = pcm_page_heap_used_locked();
 

@@ -70,7 +70,10 @@ pcm_pagemap_use_leaf(const void *p, struct pcm_pagemap_leaf *leaf)
 		pcm_sys_unmap(leaf, leaf_bytes());
 }
 
-/* Asked by a write: if it is, it is written to next, and that takes one page fault then. */
+/*
+ * Asked by a write, where compare-and-swap is one instruction: if it is, it is written to
+ * next, and that takes one page fault then.
+ */
 static bool
 is_empty(intptr_t *entry)
 {

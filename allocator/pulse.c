@@ -125,15 +125,15 @@ become_active(void)
 }
 
 static bool
-suddenly_much(size_t idle, size_t used)
+suddenly_much(size_t free, size_t used)
 {
-	return idle > SUDDEN_MIN && idle - SUDDEN_MIN > used / SUDDEN_DIVISOR;
+	return free > SUDDEN_MIN && free - SUDDEN_MIN > used / SUDDEN_DIVISOR;
 }
 
 void
-pcm_pulse_freed(size_t idle, size_t lately, size_t used)
+pcm_pulse_freed(size_t free, size_t idle, size_t used)
 {
-	if (PCM_UNLIKELY(suddenly_much(idle, used) || much(lately, used)))
+	if (PCM_UNLIKELY(suddenly_much(free, used) || much(idle, used)))
 		become_active();
 }
 

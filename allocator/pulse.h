@@ -35,11 +35,11 @@ pcm_pulse_active(void)
 }
 
 /*
- * pcm_pulse_freed() - there are `idle` bytes that nobody uses, `lately` of them all
- * the time since the last tick, beside `used` bytes that hold blocks: so much that
- * the pulse should be active? Any context; no lock, no system call.
+ * pcm_pulse_freed() - there are `free` bytes that nobody uses, `idle` of them for so long
+ * that they may go back, beside `used` bytes that hold blocks: so much that the pulse
+ * should be active? Any context; no lock, no system call.
  */
-void pcm_pulse_freed(size_t idle, size_t lately, size_t used);
+void pcm_pulse_freed(size_t free, size_t idle, size_t used);
 
 /*
  * pcm_pulse_left() - nbytes have left the CPUs' caches for the depots or the spans;

@@ -56,10 +56,10 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 /* Largest part of a span that may lie unused behind the last block. */
 #define TAIL_WASTE_DIVISOR 32u
 
-struct pcm_size_class pcm_size_class[PCM_NCLASSES] PCM_TABLE("0");
-uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
+struct pcm_size_class pcm_size_class[PCM_NCLASSES] PCM_LINE_ALIGNED PCM_TABLE("0");
+uint8_t pcm_size_class_fine[PCM_FINE_LEN] PCM_LINE_ALIGNED;
 uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1]
-	PCM_TABLE("0");
+	PCM_LINE_ALIGNED PCM_TABLE("0");
 
 static uint16_t
 span_pages(uint32_t size)
@@ -175,7 +175,7 @@ refine(unsigned class)
 /* Races lose counts, no more; n of the class itself, which refines nothing, may wrap. */
 static struct {
 	uint8_t class, n;
-} asked[PCM_NCLASSES] PCM_TABLE("0");
+} asked[PCM_NCLASSES];
 
 void
 pcm_size_class_asked(unsigned class, size_t nbytes)

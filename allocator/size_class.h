@@ -47,7 +47,11 @@ struct pcm_size_class {
 };
 
 extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];
-extern PCM_HIDDEN uint8_t pcm_size_class_fine[(PCM_FINE_MAX >> PCM_FINE_SHIFT) + 1];
+/* Whole cache lines, which nothing that is written to shares. */
+#define PCM_FINE_LEN                                                           \
+	(((PCM_FINE_MAX >> PCM_FINE_SHIFT) / PCM_CACHE_LINE + 1) * PCM_CACHE_LINE)
+
+extern PCM_HIDDEN uint8_t pcm_size_class_fine[PCM_FINE_LEN];
 extern PCM_HIDDEN uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1];
 
 /*

@@ -86,7 +86,7 @@ PCM_COLD void pcm_thp_first_use(struct pcm_hugepage *huge, unsigned npages,
 bool pcm_thp_breaks_locked(struct pcm_hugepage *huge);
 void pcm_thp_keep_small(const struct pcm_hugepage *huge);
 
-/* At every tick: collapses what has become dense, for some 4 ms. */
+/* At every tick: collapses what has become dense, for a fiftieth of the time. */
 void pcm_thp_tick(void);
 
 #endif

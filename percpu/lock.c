@@ -18,7 +18,7 @@
 PCM_TLS bool pcm_lock_passes;
 
 /* Not on a line with what every malloc reads. */
-atomic_uint pcm_lock_nsleeps PCM_LINE_ALIGNED;
+atomic_uint pcm_lock_nsleeps PCM_LINE_ALIGNED PCM_TABLE("0");
 
 static inline void
 relax(void)

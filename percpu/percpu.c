@@ -38,7 +38,7 @@ const struct pcm_slab pcm_slab_dummy = {
 _Static_assert(offsetof(struct pcm_slab, word) % 16 == 0 && PCM_NWORDS == 2,
 	       "pairs, aligned to 16 bytes");
 
-pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES] PCM_TABLE("3");
+pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES] PCM_LINE_ALIGNED PCM_TABLE("3");
 pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES] PCM_TABLE("5");
 atomic_bool pcm_percpu_cut;
 

@@ -37,7 +37,9 @@
  * PCM_TABLE() - for a table without initial values: where it lies. Small statics come first,
  * on the page where the initialised ones end, which every process writes to; tables follow
  * in order of these names ("1" before "2"), so that one's end and the next one's
- * beginning share a page if small processes use both. The Makefile has them sorted.
+ * beginning share a page if small processes use both. The Makefile has them sorted in the
+ * shared library; of the static one the linker of the program takes them as they come. What is
+ * read all the time and what is written to do not share a cache line.
  */
 #if defined(PCM_DEBUG) && PCM_DEBUG
 #define PCM_TABLE(order) /* the ranks of locks are initial values */

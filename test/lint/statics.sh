@@ -16,6 +16,10 @@ done
 PAGE=4096
 
 nm -S --defined-only "$PCM_SO" >"$lint_scratch/symbols"
+readelf -p .comment "$PCM_SO" | grep -q clang && {
+	echo "not as clang makes them"
+	exit 77
+}
 grep -q ' [bB] pcm_page_heap$' "$lint_scratch/symbols" || {
 	echo "a debug build: ranks of locks are initial values"
 	exit 77
@@ -45,14 +49,27 @@ section() {
 
 data=$(($(section .data) / PAGE))
 same_page "$data" $(($(section .bss) / PAGE)) "beginnings of .data and .bss"
-for name in pcm_size_class_fine pcm_capacity_now pcm_rseq_process pcm_lock_nsleeps; do
+for name in pcm_size_class_fine pcm_capacity_now pcm_rseq_process; do
 	same_page "$data" "$(first $name)" "the initialised statics and $name"
 done
-same_page $((data + 1)) "$(first pcm_homes)" \
-	"the last small variables and the first home"
+# Its misses, and depots of sizes up to 2 KiB.
+HOME_BYTES=2208
+end=$(((0x$(awk '$4 == "pcm_homes" { print $1 }' "$lint_scratch/symbols") +
+	HOME_BYTES - 1) / PAGE))
+[ "$end" -le $((data + 2)) ] || complain "more than three pages:" \
+	"small variables, size classes and the first home"
 same_page "$(last pcm_page_heap)" "$(first pcm_slab_distance)" \
 	"end of pcm_page_heap and beginning of pcm_slab_distance"
 same_page "$(last states)" "$(first pcm_slab_distance_slow)" \
 	"end of states and beginning of pcm_slab_distance_slow"
+
+
+# A cache line of its own, or shared only with what is written to as well.
+LINE=128
+for name in pcm_size_class_fine pcm_size_class_coarse pcm_slab_distance pcm_meta_lock \
+	pcm_lock_nsleeps pcm_homes; do
+	address=$(awk -v n=$name '$4 == n { print $1 }' "$lint_scratch/symbols")
+	[ $((0x$address % LINE)) -eq 0 ] || complain "begins no line: $name"
+done
 
 lint_end

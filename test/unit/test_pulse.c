@@ -41,7 +41,7 @@ START_TEST(active_for_some_ticks)
 }
 END_TEST
 
-/* Whenever more is freed: it has to be idle for two ticks to be found. */
+/* Whenever more is freed: it has to be idle for some ticks to be found. */
 START_TEST(freed_while_active)
 {
 	int before;
@@ -74,6 +74,24 @@ START_TEST(cached_while_active)
 }
 END_TEST
 
+/* What comes back to a home undoes what has left that one, and no other. */
+START_TEST(by_home)
+{
+	pcm_pulse_left(1, COUNTED - 1);
+	pcm_pulse_came(0);
+	pcm_pulse_left(0, ENOUGH);
+	pcm_pulse_left(1, 1);
+	must(pcm_pulse_active());
+	tick(TICKS);
+	must(!pcm_pulse_active());
+	pcm_pulse_left(1, COUNTED - 1);
+	pcm_pulse_came(1);
+	pcm_pulse_left(0, ENOUGH);
+	pcm_pulse_left(1, 1);
+	must(!pcm_pulse_active());
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("pulse");
@@ -82,5 +100,6 @@ int main(void)
 	tcase_add_test(tests, active_for_some_ticks);
 	tcase_add_test(tests, freed_while_active);
 	tcase_add_test(tests, cached_while_active);
+	tcase_add_test(tests, by_home);
 	return unit_end();
 }

@@ -233,6 +233,28 @@ START_TEST(collapses_take_little_time)
 }
 END_TEST
 
+/* However much has been earned: no collapse begins in a tick after so long. */
+#define TICK_US 4000
+
+START_TEST(a_tick_is_short)
+{
+	int64_t us;
+	size_t n;
+
+	ticks(1000);
+	allocate(0, MANY * RUNS_A_HUGEPAGE, RUN, RUN);
+	do {
+		n = stats().nhuge_backed;
+		us = thread_us();
+		pcm_thp_tick();
+		us = thread_us() - us;
+		n = stats().nhuge_backed - n;
+	} while (n == 0 && gives_huge());
+	/* The last one may take as long as all of them in the mean, or twice. */
+	must(n < 3 || us * (int64_t)(n - 2) / (int64_t)n <= TICK_US + LOOKS_US);
+}
+END_TEST
+
 START_TEST(a_small_heap_stays_on_small_pages)
 {
 	size_t before = huge_bytes();
@@ -443,6 +465,7 @@ int main(void)
 			    sizeof(advice) / sizeof(advice[0]));
 	tcase_add_test(tests, a_large_heap_becomes_huge);
 	tcase_add_test(tests, collapses_take_little_time);
+	tcase_add_test(tests, a_tick_is_short);
 	tcase_add_test(tests, a_small_heap_stays_on_small_pages);
 	tcase_add_test(tests, what_is_not_touched_stays_so);
 	tcase_add_test(tests, little_is_added);
