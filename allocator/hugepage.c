@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define N ((unsigned)PCM_HUGE_NPAGES)
-#define NLEVELS (PCM_HUGEPAGE_SHIFT - PCM_PAGE_SHIFT + 1)
 
 /* First i >= from whose bit in `bits` is `value`; N if there is none. */
 static unsigned
@@ -40,55 +39,44 @@ mask_in_word(struct pcm_run run, unsigned word)
 	return (~(uint64_t)0 >> (64 - (end - first))) << (first - low);
 }
 
-/* to = a & (b >> k). Returns whether a bit is left. */
-static bool
-and_shifted(uint64_t *to, const uint64_t *a, const uint64_t *b, unsigned k)
+/* The longest run of ones, if it is longer than `longest`. */
+static unsigned
+longer_run(uint64_t ones, unsigned longest)
 {
-	unsigned w, nwords = k / 64, nbits = k % 64;
-	uint64_t any = 0;
+	unsigned step, n;
 
-	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
-		unsigned from = w + nwords;
-		uint64_t word = 0;
-
-		if (from < PCM_HUGE_NWORDS)
-			word = b[from] >> nbits;
-		if (nbits > 0 && from + 1 < PCM_HUGE_NWORDS)
-			word |= b[from + 1] << (64 - nbits);
-		to[w] = a[w] & word;
-		any |= to[w];
+	/* One is left wherever n + 1 of them began. */
+	for (n = 0; n < longest && ones != 0; n += step) {
+		step = n + 1 < longest - n ? n + 1 : longest - n;
+		ones &= ones >> step;
 	}
-	return any != 0;
+	for (; ones != 0; ones &= ones >> 1)
+		longest++;
+	return longest;
 }
 
 /*
- * The longest run of zeros in `used`: level[k] has a bit wherever one of at least
- * 2^k begins; from the highest one that is not empty the length is put together,
- * power by power.
+ * The longest run of zeros in `used`, a word at a time: the one that reaches into it from
+ * `begin` and ends at its lowest one, and those that it has all of.
  */
 static unsigned
 longest_free(const struct pcm_hugepage *huge)
 {
-	uint64_t level[NLEVELS][PCM_HUGE_NWORDS], longer[PCM_HUGE_NWORDS];
-	uint64_t begin[PCM_HUGE_NWORDS];
-	unsigned k = 0, w, length;
+	unsigned at, begin = 0, longest = 0;
 
-	if (huge->nfree == 0)
-		return 0;
-	for (w = 0; w < PCM_HUGE_NWORDS; w++)
-		level[0][w] = ~huge->used[w];
-	while (k + 1 < NLEVELS &&
-	       and_shifted(level[k + 1], level[k], level[k], 1u << k))
-		k++;
-	length = 1u << k;
-	memcpy(begin, level[k], sizeof(begin));
-	while (k-- > 0) {
-		if (and_shifted(longer, begin, level[k], length)) {
-			memcpy(begin, longer, sizeof(begin));
-			length += 1u << k;
-		}
+	for (at = 0; at < N; at += 64) {
+		uint64_t used = huge->used[at / 64];
+		unsigned end;
+
+		if (used == 0)
+			continue;
+		end = at + (unsigned)__builtin_ctzll(used);
+		if (end - begin > longest)
+			longest = end - begin;
+		longest = longer_run(~used, longest);
+		begin = at + 64 - (unsigned)__builtin_clzll(used);
 	}
-	return length;
+	return N - begin > longest ? N - begin : longest;
 }
 
 static unsigned
