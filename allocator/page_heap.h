@@ -71,7 +71,7 @@ struct pcm_page_heap_stats {
 	size_t used;	  /* handed out */
 	size_t free_warm; /* free, memory behind it */
 	size_t free_cold; /* free, none behind it */
-	size_t free_idle; /* of free_warm, what may go back: page_heap_lists.h */
+	size_t free_idle; /* least free_warm since the decay before the last */
 	size_t nhuge;	  /* = nhuge_free + nhuge_partial + nhuge_broken */
 	size_t nhuge_free;    /* whole: all pages free */
 	size_t nhuge_partial; /* in use, never released in part */

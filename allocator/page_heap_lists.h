@@ -39,9 +39,6 @@ enum pcm_huge_kind { PCM_HUGE_WHOLE, PCM_HUGE_PARTIAL, PCM_HUGE_BROKEN,
 
 enum { PCM_SET_BROKEN, PCM_SET_INTACT, PCM_NSETS };
 
-/* What nobody has needed in the interval now and in so many ticks before it is idle. */
-#define PCM_TICKS_BEFORE 7u
-
 struct pcm_huge_list {
 	struct pcm_hugepage *first, *last;
 };
@@ -67,8 +64,7 @@ struct pcm_page_heap {
 	size_t npages_free, npages_cold, npages_extra;
 	size_t nbacked, nadvised;
 	size_t low_warm;   /* least free warm pages since the last decay */
-	size_t low_before[PCM_TICKS_BEFORE]; /* and in the ticks before, the last first */
-	uint64_t decayed; /* when the last decay was, in ms */
+	size_t low_before; /* and between the last two */
 	size_t record;	   /* most pages in use, lately: see pcm_page_heap_tight() */
 	bool shed_in_vain; /* since the last decay */
 	uint32_t releases; /* calls of pcm_page_heap_release() */
@@ -83,38 +79,21 @@ pcm_page_heap_warm_locked(void)
 	return pcm_page_heap.npages_free - pcm_page_heap.npages_cold;
 }
 
+/* Warm pages that nobody has needed since the decay before the last one, at least. */
+static inline size_t
+pcm_page_heap_idle_locked(void)
+{
+	const struct pcm_page_heap *heap = &pcm_page_heap;
+
+	return heap->low_warm < heap->low_before ? heap->low_warm :
+						   heap->low_before;
+}
+
 static inline size_t
 pcm_page_heap_used_locked(void)
 {
 	return pcm_page_heap.nhuge * PCM_HUGE_NPAGES -
 		pcm_page_heap.npages_free;
-}
-
-/* Warm pages that nobody has needed since the last decay, and for so many ticks before. */
-static inline size_t
-pcm_page_heap_not_needed_locked(unsigned nticks)
-{
-	size_t least = pcm_page_heap.low_warm;
-	unsigned i;
-
-	for (i = 0; i < nticks; i++)
-		if (pcm_page_heap.low_before[i] < least)
-			least = pcm_page_heap.low_before[i];
-	return least;
-}
-
-/*
- * Warm pages that may go back: what nobody has needed for PCM_TICKS_BEFORE, or, of what is more
- * than all that is in use, for one tick.
- */
-static inline size_t
-pcm_page_heap_idle_locked(void)
-{
-	size_t idle = pcm_page_heap_not_needed_locked(PCM_TICKS_BEFORE);
-	size_t lately = pcm_page_heap_not_needed_locked(1);
-	size_t used = pcm_page_heap_used_locked();
-
-	return lately > used + idle ? lately - used : idle;
 }
 
 enum pcm_huge_kind pcm_page_heap_kind(const struct pcm_hugepage *huge);

@@ -7,8 +7,6 @@
 #include "page_heap.h"
 #include "page_heap_lists.h"
 #include "pagemap.h"
-#include "pulse.h"
-#include "sys.h"
 #include "thp.h"
 
 #define heap pcm_page_heap
@@ -219,10 +217,11 @@ pcm_page_heap_unmap(size_t keep)
 }
 
 /*
- * Of what is idle half goes, and the rest with later calls. Not less than DECAY_MIN, not
- * more than DECAY_MAX: the thread that makes the tick waits some 0.1 ms a MiB. (What is
- * idle for a shorter time a program is often about to ask for again, and it would come
- * back by page faults.)
+ * What was free and warm all the time since the last call but one was not needed (one
+ * interval is not enough: what a program is about to ask for again would go, and come
+ * back by page faults): half of it goes, and the rest with later calls. Not less than
+ * DECAY_MIN, not more than DECAY_MAX: the thread that makes the tick waits some 0.1 ms
+ * a MiB.
  */
 #define DECAY_MIN ((size_t)4 << 20)
 #define DECAY_MAX ((size_t)128 << 20)
@@ -284,34 +283,17 @@ pcm_page_heap_shed_locked(void)
 /* What is forgotten of the record at each decay. */
 #define FORGET_DIVISOR 512u
 
-/* An interval in which nobody came by to make ticks counts as many as it was long. */
-static void
-begin_interval_locked(uint64_t now)
-{
-	uint64_t n = now > heap.decayed ? (now - heap.decayed) / PCM_TICK_MS : 0;
-	unsigned i;
-
-	if (n < 1)
-		n = 1;
-	for (i = PCM_TICKS_BEFORE; i-- > 0;)
-		heap.low_before[i] = i < n ? heap.low_warm :
-					     heap.low_before[i - n];
-	heap.low_warm = pcm_page_heap_warm_locked();
-	heap.decayed = now;
-}
-
 size_t
 pcm_page_heap_decay(void)
 {
-	/* libc's clock may be the program's own, and is not called under a lock. */
-	uint64_t now = pcm_sys_now();
 	size_t nbytes, done = 0, left, more;
 
 	pcm_lock(&heap.lock);
 	heap.record -= heap.record / FORGET_DIVISOR;
 	heap.shed_in_vain = false;
 	nbytes = decay_bytes(pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT);
-	begin_interval_locked(now);
+	heap.low_before = heap.low_warm;
+	heap.low_warm = pcm_page_heap_warm_locked();
 	if (nbytes > 0) {
 		heap.releases++;
 		done = release_locked(nbytes, BROKEN);

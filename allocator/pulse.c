@@ -29,15 +29,15 @@
 
 /*
  * Much is idle: more than this and this part of what is used. What comes and goes
- * within some ticks is not idle, unless it is so much that nobody may come by again.
+ * within two ticks is not idle, unless it is so much that nobody may come by again.
  */
 #define IDLE_MIN ((size_t)4 << 20)
 #define IDLE_DIVISOR 8u
 #define SUDDEN_MIN ((size_t)16 << 20)
 #define SUDDEN_DIVISOR 4u
 
-/* Ticks after the last one that found much: caches empty in two, pages are idle after eight. */
-#define MORE_TICKS 12
+/* Ticks after the last one that found much: caches empty in two, pages in two. */
+#define MORE_TICKS 6
 
 /*
  * Ticks in a row that found much idle and gave nothing back: the program has

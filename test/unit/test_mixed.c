@@ -496,7 +496,7 @@ START_TEST(wasteful)
 		put(c, &p, 1);
 		n++;
 	}
-	must(n == 32768 && mixed_stats().nspans > 0);
+	must(n == 4096 && mixed_stats().nspans > 0);
 	pcm_central_mix_tick(0);
 	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);

@@ -6,7 +6,7 @@
 #include "pulse.h"
 
 /* allocator/pulse.c: MORE_TICKS, and what is much at once. */
-#define TICKS 12
+#define TICKS 6
 #define MUCH ((size_t)64 << 20)
 #define ENOUGH ((size_t)4 << 20) /* not more than that */
 #define COUNTED ((size_t)64 << 10)
