@@ -9,7 +9,8 @@
  *
  * Blocks of mixed spans cost more to free: a cache miss or two. And a program that frees
  * all that it has of a size, and asks for another, frees whole spans in a moment. So what is
- * taken from them while the heap is not tight is bounded, from one tick to the next.
+ * taken from them while the heap is not tight is bounded, from one tick to the next, and
+ * none of it is small.
  */
 #include "bits.h"
 #include "central_lists.h"
@@ -27,10 +28,12 @@
 #define WASTE_DIVISOR 64u
 
 /*
- * Blocks of a tick. Each costs 0.1 us when it is freed, and as much again in the program,
- * whose blocks lie scattered then.
+ * Blocks of a tick, and the least that they have. Each costs 0.1 us when it is freed, and
+ * as much again in the program, whose blocks lie scattered then; small ones save little for
+ * that.
  */
-#define BLOCKS_A_TICK 4096
+#define BLOCKS_A_TICK 8192
+#define SCATTERED_MIN 512u
 
 /* New spans of a class after a search in vain until the next one. */
 #define SKIP 4u
@@ -197,7 +200,8 @@ pcm_central_take_mixed(unsigned class, unsigned home, size_t npages, void **objs
 		return 0;
 	if (PCM_MIX_ALWAYS || pcm_page_heap_tight(npages, HEAP_MIN >> PCM_PAGE_SHIFT))
 		return take(class, home, objs, n);
-	if (!LOAD(wasteful) || LOAD(nleft) <= 0)
+	if (!LOAD(wasteful) || LOAD(nleft) <= 0 ||
+	    pcm_size_class[class].size < SCATTERED_MIN)
 		return 0;
 	taken = take(class, home, objs, n);
 	atomic_fetch_sub_explicit(&nleft, (int)taken, memory_order_relaxed);

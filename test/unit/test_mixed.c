@@ -476,7 +476,7 @@ END_TEST
 
 /*
  * A heap that was larger serves from holes, too, if it is large and much of it lies free;
- * but so many blocks a tick.
+ * but so many blocks a tick, and no small ones.
  */
 START_TEST(wasteful)
 {
@@ -492,11 +492,12 @@ START_TEST(wasteful)
 	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	must(pages_used() * PCM_PAGE >= 16 << 20);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);
-	while (pcm_central_take_mixed(c, 0, 1, &p, 1) == 1) {
+	must(pcm_central_take_mixed(class_of(480), 0, 1, &p, 1) == 0);
+	must(pcm_central_take_mixed(class_of(640), 0, 1, &p, 1) == 1);
+	put(class_of(640), &p, 1);
+	for (n = 1; pcm_central_take_mixed(c, 0, 1, &p, 1) == 1; n++)
 		put(c, &p, 1);
-		n++;
-	}
-	must(n == 4096 && mixed_stats().nspans > 0);
+	must(n == 8192 && mixed_stats().nspans > 0);
 	pcm_central_mix_tick(0);
 	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);
