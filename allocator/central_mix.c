@@ -32,7 +32,7 @@
  * as much again in the program, whose blocks lie scattered then; small ones save little for
  * that.
  */
-#define BLOCKS_A_TICK 8192
+#define BLOCKS_A_TICK 32768
 #define SCATTERED_MIN 512u
 
 /* New spans of a class after a search in vain until the next one. */

@@ -497,7 +497,7 @@ START_TEST(wasteful)
 	put(class_of(640), &p, 1);
 	for (n = 1; pcm_central_take_mixed(c, 0, 1, &p, 1) == 1; n++)
 		put(c, &p, 1);
-	must(n == 8192 && mixed_stats().nspans > 0);
+	must(n == 32768 && mixed_stats().nspans > 0);
 	pcm_central_mix_tick(0);
 	must(pcm_central_take_mixed(c, 0, 1, &p, 1) == 0);
 	pcm_central_mix_tick(pages_used() * PCM_PAGE);
