@@ -5,24 +5,15 @@
 
 #include <string.h>
 
+#include "bits.h"
+
 #define N ((unsigned)PCM_HUGE_NPAGES)
 
 /* First i >= from whose bit in `bits` is `value`; N if there is none. */
 static unsigned
 next_bit(const uint64_t *bits, unsigned from, bool value)
 {
-	while (from < N) {
-		uint64_t word = bits[from / 64];
-
-		if (!value)
-			word = ~word;
-		word &= ~(uint64_t)0 << (from % 64);
-		if (word != 0)
-			return from / 64 * 64 +
-				(unsigned)__builtin_ctzll(word);
-		from = (from / 64 + 1) * 64;
-	}
-	return N;
+	return pcm_bits_next(bits, 1, from, N, value);
 }
 
 /* Calls for every word that the run touches: the mask of its bits there. */
@@ -183,14 +174,10 @@ pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run)
 static struct pcm_run
 run_around(const struct pcm_hugepage *huge, unsigned at)
 {
-	unsigned w = at / 64;
-	uint64_t below = huge->used[w] & (((uint64_t)1 << (at % 64)) - 1);
-	struct pcm_run run = { .first = 0 };
+	struct pcm_run run = {
+		.first = pcm_bits_end_before(huge->used, 1, at),
+	};
 
-	while (below == 0 && w > 0)
-		below = huge->used[--w];
-	if (below != 0)
-		run.first = w * 64 + 64 - (unsigned)__builtin_clzll(below);
 	run.npages = next_bit(huge->used, at, true) - run.first;
 	return run;
 }

@@ -513,19 +513,20 @@ pcm_thp_tick(void)
 	int64_t us;
 	size_t visits = begin_tick(&us);
 	struct pcm_hugepage *huge;
-	uint64_t start, last, now;
+	uint64_t last, now;
 
 	if (visits == 0 || !decides() ||
 	    pcm_thp_system() == PCM_THP_SYSTEM_NEVER)
 		return;
-	start = now = now_us();
-	while ((int64_t)(now - start) < us) {
+	now = now_us();
+	while (us > 0) {
 		huge = next_candidate(&visits);
 		if (huge == NULL)
 			return;
 		collapse(huge);
 		last = now;
 		now = now_us();
+		us -= (int64_t)(now - last);
 		spend((int64_t)(now - last));
 		if (now - last > SLOW_US)
 			pause_collapsing();

@@ -7,7 +7,7 @@
 
 const uintptr_t pcm_mag_dummy[2] = { 0, PCM_STACK_GUARD };
 
-/* Not on a line with what every malloc reads. */
+/* Behind pcm_lock_nsleeps: not on a line with what every malloc reads. */
 struct pcm_lock pcm_mag_lock PCM_TABLE("0") = PCM_LOCK_INIT(PCM_RANK_MAGAZINE);
 
 enum size {
