@@ -265,6 +265,22 @@ size_t testing_rollup(const char *field)
 	return read_kib("/proc/self/smaps_rollup", field);
 }
 
+long testing_faults(int who)
+{
+	struct rusage usage;
+
+	must(getrusage(who, &usage) == 0);
+	return usage.ru_minflt;
+}
+
+double testing_cpu_seconds(void)
+{
+	struct timespec now;
+
+	must(!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 void testing_wait_for(pid_t pid)
 {
 	int status;

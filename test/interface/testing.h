@@ -88,6 +88,12 @@ size_t testing_memory(const char *field);
 /* The same of /proc/self/smaps_rollup ("AnonHugePages"). */
 size_t testing_rollup(const char *field);
 
+/* Page faults that needed no disk so far; who: as of getrusage(2). */
+long testing_faults(int who);
+
+/* CPU time of the calling thread. */
+double testing_cpu_seconds(void);
+
 /* Threads of the process. */
 int testing_nthreads(void);
 

@@ -22,14 +22,6 @@ objdump -f "$PCM_SO" | grep -q 'architecture: i386:x86-64' || {
 	exit 77
 }
 
-# compiler FILE: such as gcc-12. A file of clang's has parts of gcc's in it.
-compiler() {
-	readelf -p .comment "$1" | sed -n \
-		-e 's/.*clang version \([0-9]*\).*/0 clang-\1/p' \
-		-e 's/.*GCC: ([^)]*) \([0-9]*\).*/1 gcc-\1/p' |
-		sort | head -n 1 | cut -d ' ' -f 2
-}
-
 # walk FUNCTION FILE [LISTING]
 walk() {
 	objdump -d --no-show-raw-insn "$2" | awk -v function_name="$1" \

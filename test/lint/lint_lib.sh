@@ -46,3 +46,11 @@ lint_files_like() {
 		done
 	done
 }
+
+# compiler FILE: such as gcc-12. A file of clang's has parts of gcc's in it.
+compiler() {
+	readelf -p .comment "$1" | sed -n \
+		-e 's/.*clang version \([0-9]*\).*/0 clang-\1/p' \
+		-e 's/.*GCC: ([^)]*) \([0-9]*\).*/1 gcc-\1/p' |
+		sort | head -n 1 | cut -d ' ' -f 2
+}

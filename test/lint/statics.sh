@@ -16,24 +16,32 @@ done
 PAGE=4096
 
 nm -S --defined-only "$PCM_SO" >"$lint_scratch/symbols"
-readelf -p .comment "$PCM_SO" | grep -q clang && {
+case $(compiler "$PCM_SO") in
+clang*)
 	echo "not as clang makes them"
 	exit 77
-}
+	;;
+esac
 grep -q ' [bB] pcm_page_heap$' "$lint_scratch/symbols" || {
 	echo "a debug build: ranks of locks are initial values"
 	exit 77
 }
 
-# first NAME, last NAME: the page of its first byte, of its last
+# begin NAME, end NAME: the address of its first byte, the one behind its last
+begin() {
+	echo $((0x$(awk -v n="$1" '$4 == n { print $1 }' "$lint_scratch/symbols")))
+}
+end() {
+	echo $(($(awk -v n="$1" '$4 == n { print "0x" $1 "+0x" $2 }' \
+		"$lint_scratch/symbols")))
+}
+
+# first NAME, last NAME: the pages that these lie on
 first() {
-	echo $((0x$(awk -v n="$1" '$4 == n { print $1 }' \
-		"$lint_scratch/symbols") / PAGE))
+	echo $(($(begin "$1") / PAGE))
 }
 last() {
-	set -- "$(awk -v n="$1" '$4 == n { print "0x" $1 "+0x" $2 }' \
-		"$lint_scratch/symbols")"
-	echo $((($1 - 1) / PAGE))
+	echo $((($(end "$1") - 1) / PAGE))
 }
 
 # same_page PAGE PAGE WHAT
@@ -54,22 +62,19 @@ for name in pcm_size_class_fine pcm_capacity_now pcm_rseq_process; do
 done
 # Its misses, and depots of sizes up to 2 KiB.
 HOME_BYTES=2208
-end=$(((0x$(awk '$4 == "pcm_homes" { print $1 }' "$lint_scratch/symbols") +
-	HOME_BYTES - 1) / PAGE))
-[ "$end" -le $((data + 2)) ] || complain "more than three pages:" \
+home=$((($(begin pcm_homes) + HOME_BYTES - 1) / PAGE))
+[ "$home" -le $((data + 2)) ] || complain "more than three pages:" \
 	"small variables, size classes and the first home"
 same_page "$(last pcm_page_heap)" "$(first pcm_slab_distance)" \
 	"end of pcm_page_heap and beginning of pcm_slab_distance"
 same_page "$(last states)" "$(first pcm_slab_distance_slow)" \
 	"end of states and beginning of pcm_slab_distance_slow"
 
-
 # A cache line of its own, or shared only with what is written to as well.
 LINE=128
 for name in pcm_size_class_fine pcm_size_class_coarse pcm_slab_distance pcm_meta_lock \
 	pcm_lock_nsleeps pcm_homes; do
-	address=$(awk -v n=$name '$4 == n { print $1 }' "$lint_scratch/symbols")
-	[ $((0x$address % LINE)) -eq 0 ] || complain "begins no line: $name"
+	[ $(($(begin $name) % LINE)) -eq 0 ] || complain "begins no line: $name"
 done
 
 lint_end

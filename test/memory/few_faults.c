@@ -22,14 +22,6 @@
 #define MOST 18
 #define MOST_FALLBACK 22
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	must(getrusage(RUSAGE_SELF, &usage) == 0);
-	return usage.ru_minflt;
-}
-
 /* Returns how many, but for the blocks' own. */
 static int allocate(void)
 {
@@ -38,12 +30,12 @@ static int allocate(void)
 	int i;
 
 	memset(block, 1, sizeof(block));
-	before = faults();
+	before = testing_faults(RUSAGE_SELF);
 	for (i = 0; i < NBLOCKS; i++) {
 		block[i] = malloc(NBYTES);
 		block[i][0] = 1;
 	}
-	return (int)(faults() - before) - NPAGES;
+	return (int)(testing_faults(RUSAGE_SELF) - before) - NPAGES;
 }
 
 int main(int argc, char **argv)

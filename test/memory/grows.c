@@ -9,14 +9,6 @@
 #define FIRST (2 * MIB)
 #define LAST (1024 * MIB)
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	must(getrusage(RUSAGE_SELF, &usage) == 0);
-	return usage.ru_minflt;
-}
-
 /* What is written to each step, at its end, must stay. */
 static void mark(char *p, size_t n)
 {
@@ -42,17 +34,17 @@ int main(void)
 	must(p);
 	mark(p, n);
 	rss = testing_memory("VmRSS");
-	before = faults();
+	before = testing_faults(RUSAGE_SELF);
 	while (n < LAST) {
 		n += MIB;
 		p = realloc(p, n);
 		must(p);
 		mark(p, n);
 	}
-	printf("%ld page faults, %zu KiB more\n", faults() - before,
+	printf("%ld page faults, %zu KiB more\n", testing_faults(RUSAGE_SELF) - before,
 	       (testing_memory("VmRSS") - rss) / KIB);
 	/* A page for each mark, and the pagemap of the places it has been. */
-	must(faults() - before < 4 * (long)(LAST / MIB));
+	must(testing_faults(RUSAGE_SELF) - before < 4 * (long)(LAST / MIB));
 	must(testing_memory("VmHWM") - rss < 16 * MIB);
 	must_be_marked(p, n);
 	free(p);

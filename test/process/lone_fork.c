@@ -20,14 +20,6 @@
 /* Page faults that handlers may add to those of a fork, in the parent and the child. */
 #define MORE_FAULTS 10
 
-static long faults(int who)
-{
-	struct rusage usage;
-
-	must(getrusage(who, &usage) == 0);
-	return usage.ru_minflt;
-}
-
 /* Without anybody's handlers. */
 static pid_t bare_fork(void)
 {
@@ -37,7 +29,7 @@ static pid_t bare_fork(void)
 /* Faults of parent and child for a fork, the mean. */
 static long faults_of(pid_t (*fork_some)(void))
 {
-	long before = faults(RUSAGE_SELF) + faults(RUSAGE_CHILDREN);
+	long before = testing_faults(RUSAGE_SELF) + testing_faults(RUSAGE_CHILDREN);
 	int i, status;
 	pid_t pid;
 
@@ -48,7 +40,7 @@ static long faults_of(pid_t (*fork_some)(void))
 			_exit(0);
 		must(waitpid(pid, &status, 0) == pid && status == 0);
 	}
-	return (faults(RUSAGE_SELF) + faults(RUSAGE_CHILDREN) - before) /
+	return (testing_faults(RUSAGE_SELF) + testing_faults(RUSAGE_CHILDREN) - before) /
 		NFORKS;
 }
 

@@ -12,7 +12,6 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <time.h>
 
 #define ROUNDS 9
 #define BATCHES 9
@@ -37,14 +36,6 @@ static const char *const names[NKINDS] = {
 };
 static const enum kind compared_with[NKINDS] = { OFF, OFF_THREADS, OFF,
 						 OFF_THREADS, OFF_THREADS };
-
-static double cpu_seconds(void)
-{
-	struct timespec now;
-
-	must(!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* Pairs, and a few bursts that magazines must be exchanged for. */
 static void pairs(void)
@@ -83,9 +74,9 @@ static double measure(void)
 
 	pairs();
 	for (i = 0; i < BATCHES; i++) {
-		start = cpu_seconds();
+		start = testing_cpu_seconds();
 		pairs();
-		ns[i] = (cpu_seconds() - start) * 1e9 / PAIRS;
+		ns[i] = (testing_cpu_seconds() - start) * 1e9 / PAIRS;
 	}
 	return median(ns, BATCHES);
 }

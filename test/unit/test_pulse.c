@@ -41,7 +41,7 @@ START_TEST(active_for_some_ticks)
 }
 END_TEST
 
-/* Whenever more is freed: it has to be idle for some ticks to be found. */
+/* Whenever more is freed: it has to be idle for two ticks to be found. */
 START_TEST(freed_while_active)
 {
 	int before;

@@ -16,7 +16,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUN 8 /* pages: a span of small blocks */
@@ -208,10 +207,7 @@ END_TEST
 
 static int64_t thread_us(void)
 {
-	struct timespec now;
-
-	must(!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (int64_t)(testing_cpu_seconds() * 1e6);
 }
 
 /* No more than the ticks have earned, but for the collapse that was begun last. */
