@@ -14,6 +14,46 @@
 /* ---- out ---- */
 
 /*
+ * A heap that has got so large has all sizes: what rounding up costs grows with it, and
+ * what sizes cost does not.
+ */
+#define ALL_SIZES_AT ((size_t)8 << 20)
+
+static bool
+has_all_sizes(void)
+{
+	return PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
+					       memory_order_relaxed));
+}
+
+static bool
+spares_memory(void)
+{
+	return atomic_load_explicit(&pcm_limit_near, memory_order_relaxed) ||
+		pcm_sys_limited();
+}
+
+/*
+ * What is free at another home is taken before there is new memory; but of a class that has
+ * much there, and uses nearly all of it, that home will soon need the rest itself. Taken by
+ * turns, the same blocks and spans would go to and fro between the CPUs, and each write to
+ * them would wait for the other one's cache.
+ */
+#define KEPT_DIVISOR 4u
+
+static bool
+keeps(const struct pcm_central *other, unsigned class)
+{
+	size_t nall = pcm_central_nall(other), nfree = pcm_central_nfree(other);
+
+	if (pcm_central_seems_full(other))
+		return true;
+	return has_all_sizes() &&
+		nall >= PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs &&
+		nfree <= nall / KEPT_DIVISOR && !spares_memory();
+}
+
+/*
  * The other homes of the class, a bit for each: bit i is the i-th after `home`, so that
  * not all begin with the same one.
  */
@@ -46,7 +86,7 @@ take_over_locked(unsigned class, unsigned home)
 	for (; left != 0 && span == NULL; left &= left - 1) {
 		struct pcm_central *other = first_other(class, home, left);
 
-		if (pcm_central_seems_full(other) || !pcm_trylock(&other->lock))
+		if (keeps(other, class) || !pcm_trylock(&other->lock))
 			continue;
 		span = pcm_central_emptiest_locked(other);
 		if (span != NULL)
@@ -88,31 +128,11 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 }
 
 /*
- * A heap that has got so large has all sizes: what rounding up costs grows with it, and
- * what sizes cost does not.
- */
-#define ALL_SIZES_AT ((size_t)8 << 20)
-
-static bool
-has_all_sizes(void)
-{
-	return PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
-					       memory_order_relaxed));
-}
-
-/*
  * A new span has at most one in so many of the blocks that the class has at its home: what
  * lies free in it is little then. Less in a small heap.
  */
 #define PART 16u
 #define PART_OF_FEW_SIZES 32u
-
-static bool
-spares_memory(void)
-{
-	return atomic_load_explicit(&pcm_limit_near, memory_order_relaxed) ||
-		pcm_sys_limited();
-}
 
 /*
  * Logical pages of the next span: a power of two times as many as the shortest has, lest
@@ -170,16 +190,19 @@ grow(unsigned class, unsigned home, size_t npages)
 	return true;
 }
 
-/* What others have, waiting for their locks: before there is new memory, or none. */
+/*
+ * What others have, waiting for their locks; `all`: also what they would keep, because there
+ * is no memory.
+ */
 static unsigned
-take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
+take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n, bool all)
 {
 	unsigned left = others(class, home), taken = 0;
 
 	for (; left != 0 && taken == 0; left &= left - 1) {
 		struct pcm_central *other = first_other(class, home, left);
 
-		if (pcm_central_seems_full(other))
+		if (all ? pcm_central_seems_full(other) : keeps(other, class))
 			continue;
 		pcm_lock(&other->lock);
 		taken = take_locked(other, objs, n);
@@ -188,11 +211,15 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n)
 	return taken;
 }
 
-/* There is no memory: what lies in holes, however few they are. */
+/* There is no memory: what there is anywhere; `mixed`: also in holes, however few they are. */
 static unsigned
-take_hole(unsigned class, unsigned home, void **objs, unsigned n)
+take_anywhere(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
-	return pcm_mixed_suits(class) ? pcm_mixed_take(class, home, objs, n) : 0;
+	unsigned taken = take_elsewhere(class, home, objs, n, true);
+
+	if (taken == 0 && mixed && pcm_mixed_suits(class))
+		taken = pcm_mixed_take(class, home, objs, n);
+	return taken;
 }
 
 static unsigned
@@ -205,7 +232,7 @@ fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 	for (;;) {
 		taken = take(class, home, objs, n);
 		if (taken == 0)
-			taken = take_elsewhere(class, home, objs, n);
+			taken = take_elsewhere(class, home, objs, n, false);
 		if (taken > 0)
 			return taken;
 		npages = next_length(class, home);
@@ -215,7 +242,7 @@ fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 		if (taken > 0)
 			return taken;
 		if (!grow(class, home, npages))
-			return mixed ? take_hole(class, home, objs, n) : 0;
+			return take_anywhere(class, home, objs, n, mixed);
 	}
 }
 
@@ -249,7 +276,7 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	}
 	pcm_unlock(&central->lock);
 	if (obj == NULL)
-		take_elsewhere(class, home, &obj, 1);
+		take_elsewhere(class, home, &obj, 1, false);
 	return obj;
 }
 
@@ -265,7 +292,7 @@ pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 		if (pcm_central_take_mixed(class, home, npages, &obj, 1) > 0)
 			break;
 		if (!grow(class, home, npages)) {
-			take_hole(class, home, &obj, 1);
+			take_anywhere(class, home, &obj, 1, true);
 			break;
 		}
 	}

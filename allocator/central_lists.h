@@ -30,9 +30,9 @@
 
 /*
  * Other homes are not worth spans of their own before the first one has had blocks for so
- * many, of the shortest. Then the class is crowded, and stays so.
+ * many, of the shortest: one for each. Then the class is crowded, and stays so.
  */
-#define PCM_CENTRAL_CROWDED 32u
+#define PCM_CENTRAL_CROWDED PCM_NHOMES
 
 /* Blocks that are put back, or sifted, under one lock, lest others wait long for it. */
 #define PCM_CENTRAL_AT_ONCE PCM_MAG_NSLOTS_SMALL

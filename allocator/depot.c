@@ -175,30 +175,38 @@ pop_full_locked(struct pcm_home *home, unsigned class)
 }
 
 /*
- * A home that takes again what it has put here keeps it while others have blocks in their
- * spans: magazines that go to and fro take their cache lines with them, and mix blocks
- * until most lines belong to two CPUs. Who frees what others allocate puts and seldom
- * takes: that serves anybody. So `reuse` grows by two with each magazine taken, and
- * falls by one with each put.
+ * A home that uses such blocks itself keeps what it has put here while others have blocks in
+ * their spans: magazines that go to and fro take their cache lines with them, and mix blocks
+ * until most lines belong to two CPUs. Who frees what others allocate puts, and seldom
+ * asks: that serves anybody. So `reuse` grows by two each time that it asks for a magazine,
+ * whether there is one or not, and falls by one with each put.
  */
 #define REUSE_MAX 255
 #define REUSE_MUCH 128
 
-static void
-set_reuse(struct pcm_depot *depot, int reuse)
+static int
+get_reuse(const struct pcm_depot *depot)
 {
+	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED);
+}
+
+/* Not under the lock either: what two CPUs change at once may be lost. */
+static void
+change_reuse(struct pcm_depot *depot, int by)
+{
+	int now = get_reuse(depot), reuse = now + by;
+
 	if (reuse > REUSE_MAX)
 		reuse = REUSE_MAX;
-	if (reuse >= 0)
+	if (reuse >= 0 && reuse != now)
 		__atomic_store_n(&depot->reuse, (uint8_t)reuse,
 				 __ATOMIC_RELAXED);
 }
 
-/* Without the lock it is a guess. */
 static bool
 reuses_much(const struct pcm_depot *depot)
 {
-	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
+	return get_reuse(depot) >= REUSE_MUCH;
 }
 
 /*
@@ -261,7 +269,7 @@ push_full_locked(struct pcm_home *home, unsigned class, void **mag)
 {
 	struct pcm_depot *depot = &home->depot[class];
 
-	set_reuse(depot, depot->reuse - 1);
+	change_reuse(depot, -1);
 	if (!has_room(home, class, mag))
 		return false;
 	push(&depot->full, mag);
@@ -305,9 +313,9 @@ sift(unsigned class, unsigned which, void **mag)
 	return objs + n;
 }
 
-/* From that home, to which the empty one goes; `reused`: 2 if it is the caller's own. */
+/* From that home, to which the empty one goes. */
 static void **
-get_full_of(unsigned which, unsigned class, void **empty, int reused)
+get_full_of(unsigned which, unsigned class, void **empty)
 {
 	struct pcm_home *home = &pcm_homes[which];
 	struct pcm_depot *depot = &home->depot[class];
@@ -321,7 +329,6 @@ get_full_of(unsigned which, unsigned class, void **empty, int reused)
 		pcm_unlock(&depot->lock);
 		return mag;
 	}
-	set_reuse(depot, depot->reuse + reused);
 	if (empty != PCM_MAG_NONE && push_empty_locked(depot, empty))
 		empty = PCM_MAG_NONE;
 	pcm_unlock(&depot->lock);
@@ -334,7 +341,9 @@ void **
 pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
 	pcm_pulse_came(home);
-	return get_full_of(usable(home), class, empty, 2);
+	home = usable(home);
+	change_reuse(&pcm_homes[home].depot[class], 2);
+	return get_full_of(home, class, empty);
 }
 
 void **
@@ -349,7 +358,7 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 		unsigned other = (unsigned)__builtin_ctz(left);
 
 		if (all || !reuses_much(&pcm_homes[other].depot[class]))
-			mag = get_full_of(other, class, empty, 0);
+			mag = get_full_of(other, class, empty);
 	}
 	return mag;
 }

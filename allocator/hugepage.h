@@ -49,6 +49,7 @@ struct pcm_hugepage {
 	uint16_t warm_bound; /* no run of free pages with memory is longer */
 	uint16_t nextra; /* pages that have memory by a collapse alone */
 	uint8_t advice;	 /* enum pcm_huge_advice */
+	uint8_t home;	 /* of the CPU that took the first of its pages (percpu.h) */
 	bool broken;
 	bool backed;	  /* one huge page is behind it, as far as we know */
 	uint32_t refused; /* last release in which the system kept pages */

@@ -11,6 +11,7 @@
 #include "meta.h"
 #include "page_heap_lists.h"
 #include "pagemap.h"
+#include "percpu.h"
 #include "pulse.h"
 #include "reclaim.h"
 #include "thp.h"
@@ -112,21 +113,29 @@ note_taken_locked(unsigned ncold)
 char *
 pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 {
+	struct pcm_wanted wanted = {
+		.npages = (unsigned)npages,
+		.align = (unsigned)align,
+		.home = pcm_percpu_home(),
+	};
 	struct pcm_hugepage *huge;
-	struct pcm_run run = { .npages = (unsigned)npages };
+	struct pcm_run run;
 	uint64_t cold[PCM_HUGE_NWORDS];
 	enum pcm_thp_choice choice;
 	unsigned ncold;
 	char *p;
 
 	pcm_lock(&heap.lock);
-	while (!pcm_page_heap_find_locked(run.npages, (unsigned)align, &huge,
-					  &run.first)) {
+	while (!pcm_page_heap_find_locked(&wanted)) {
 		pcm_unlock(&heap.lock);
 		if (!grow())
 			return NULL;
 		pcm_lock(&heap.lock);
 	}
+	huge = wanted.huge;
+	run = (struct pcm_run){ wanted.first, wanted.npages };
+	if (pcm_hugepage_is_whole(huge))
+		huge->home = (uint8_t)wanted.home;
 	if (zeroed != NULL)
 		*zeroed = pcm_hugepage_is_zero(huge, run);
 	choice = pcm_thp_choose_locked(huge, run.npages);

@@ -207,36 +207,58 @@ pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 }
 
 static bool
-find(const struct pcm_huge_set *set, unsigned npages, unsigned align,
-     struct pcm_hugepage **huge, unsigned *first)
+find(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
 {
+	struct pcm_hugepage *huge;
 	unsigned k;
 
-	for (k = next_list(set, npages); k < NLISTS; k = next_list(set, k + 1))
-		for (*huge = set->list[k].first; *huge != NULL;
-		     *huge = (*huge)->next)
-			if (pcm_hugepage_find(*huge, npages, align, first))
+	for (k = next_list(set, wanted->npages); k < NLISTS;
+	     k = next_list(set, k + 1))
+		for (huge = set->list[k].first; huge != NULL; huge = huge->next)
+			if (pcm_hugepage_find(huge, wanted->npages,
+					      wanted->align, &wanted->first)) {
+				wanted->huge = huge;
 				return true;
+			}
 	return false;
 }
 
-/* Hugepages of a set that are looked at for a run that has memory. */
+/*
+ * Hugepages of a set that are looked at for a run that has memory, and after one of another
+ * home for one of the caller's own. In a small heap any will do: all of it is in the caches,
+ * and packed densely it is smaller.
+ */
 #define WARM_LOOKS 32u
+#define OWN_LOOKS 8u
+#define OWN_AT ((size_t)8 << 20)
 
-/* Not from whole ones, which may soon go back as such. */
+/*
+ * Not from whole ones, which may soon go back as such. True: that is it; else
+ * wanted->huge is one of another home, or NULL.
+ */
 static bool
-find_warm(const struct pcm_huge_set *set, unsigned npages, unsigned align,
-	  struct pcm_hugepage **huge, unsigned *first)
+find_warm(const struct pcm_huge_set *set, struct pcm_wanted *wanted, bool any)
 {
-	unsigned k, left = WARM_LOOKS;
+	unsigned first, k, left = WARM_LOOKS;
+	struct pcm_hugepage *huge;
 
-	for (k = next_list(set, npages); k < PCM_HUGE_NPAGES;
+	for (k = next_list(set, wanted->npages); k < PCM_HUGE_NPAGES;
 	     k = next_list(set, k + 1))
-		for (*huge = set->list[k].first;
-		     *huge != NULL && !pcm_hugepage_all_cold(*huge);
-		     *huge = (*huge)->next) {
-			if (pcm_hugepage_find_warm(*huge, npages, align, first))
-				return true;
+		for (huge = set->list[k].first;
+		     huge != NULL && !pcm_hugepage_all_cold(huge);
+		     huge = huge->next) {
+			bool own = any || huge->home == wanted->home;
+
+			if ((own || wanted->huge == NULL) &&
+			    pcm_hugepage_find_warm(huge, wanted->npages,
+						   wanted->align, &first)) {
+				if (wanted->huge == NULL && left > OWN_LOOKS)
+					left = OWN_LOOKS;
+				wanted->huge = huge;
+				wanted->first = first;
+				if (own)
+					return true;
+			}
 			if (--left == 0)
 				return false;
 		}
@@ -249,45 +271,43 @@ find_warm(const struct pcm_huge_set *set, unsigned npages, unsigned align,
  */
 static bool
 find_warm_in_either(const struct pcm_huge_set *one,
-		    const struct pcm_huge_set *other, unsigned npages,
-		    unsigned align, struct pcm_hugepage **huge, unsigned *first)
+		    const struct pcm_huge_set *other, struct pcm_wanted *wanted)
 {
-	if (pcm_page_heap_warm_locked() < npages)
+	bool any = heap.record < OWN_AT >> PCM_PAGE_SHIFT;
+
+	wanted->huge = NULL;
+	if (pcm_page_heap_warm_locked() < wanted->npages)
 		return false;
-	if (heap.skip > 0 && npages >= heap.vain) {
+	if (heap.skip > 0 && wanted->npages >= heap.vain) {
 		heap.skip--;
 		return false;
 	}
-	if (find_warm(one, npages, align, huge, first) ||
-	    find_warm(other, npages, align, huge, first))
+	if (find_warm(one, wanted, any) || find_warm(other, wanted, any) ||
+	    wanted->huge != NULL)
 		return true;
-	heap.vain = npages;
+	heap.vain = wanted->npages;
 	heap.skip = PCM_WARM_SKIP;
 	return false;
 }
 
 bool
-pcm_page_heap_find_locked(unsigned npages, unsigned align,
-			  struct pcm_hugepage **huge, unsigned *first)
+pcm_page_heap_find_locked(struct pcm_wanted *wanted)
 {
-	bool small = npages <= PCM_SMALL_RUN_NPAGES;
+	bool small = wanted->npages <= PCM_SMALL_RUN_NPAGES;
 	const struct pcm_huge_set *broken = &heap.set[PCM_SET_BROKEN];
 	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
 	const struct pcm_huge_set *one = small ? broken : intact;
 	const struct pcm_huge_set *other = small ? intact : broken;
 
-	if (find_warm_in_either(one, other, npages, align, huge, first))
+	if (find_warm_in_either(one, other, wanted))
 		return true;
-	if (!find(one, npages, align, huge, first))
-		return find(other, npages, align, huge, first);
-	if (!small && pcm_hugepage_is_whole(*huge)) {
-		struct pcm_hugepage *whole = *huge;
-		unsigned at = *first;
+	if (!find(one, wanted))
+		return find(other, wanted);
+	if (!small && pcm_hugepage_is_whole(wanted->huge)) {
+		struct pcm_wanted whole = *wanted;
 
-		if (!find(other, npages, align, huge, first)) {
-			*huge = whole;
-			*first = at;
-		}
+		if (!find(other, wanted))
+			*wanted = whole;
 	}
 	return true;
 }

@@ -117,16 +117,24 @@ unsigned pcm_page_heap_take_locked(struct pcm_hugepage *huge,
 void pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 			       bool cold);
 
+/* A run that is asked for, and where it is to be cut from. */
+struct pcm_wanted {
+	unsigned npages, align; /* pages */
+	unsigned home;		/* the caller's, pcm_percpu_home() */
+	struct pcm_hugepage *huge;
+	unsigned first;
+};
+
 /*
- * pcm_page_heap_find_locked() - where npages pages are to be cut from.
+ * pcm_page_heap_find_locked() - where the run is to be cut from. False: nowhere.
  *
  * Small runs: from broken hugepages, else from others in use, else from a whole
  * one. Larger ones leave the broken to the small as long as others in use
- * serve. But first of all from any in use where the run has memory already. Among equals
- * the hugepage with the shortest longest free run.
+ * serve. But first of all from any in use where the run has memory already: of the home
+ * itself, if there is one, as what lies in another CPU's cache is slow to write to. Among
+ * equals the hugepage with the shortest longest free run.
  */
-bool pcm_page_heap_find_locked(unsigned npages, unsigned align,
-			       struct pcm_hugepage **huge, unsigned *first);
+bool pcm_page_heap_find_locked(struct pcm_wanted *wanted);
 
 /* Greatest k <= most with a hugepage on list[k] of a set; 0: none. */
 unsigned pcm_page_heap_longest_locked(const struct pcm_huge_set *set,

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "limit.h"
 #include "lock.h"
 #include "pagemap.h"
 #include "percpu.h"
@@ -83,6 +84,50 @@ START_TEST(home_without_spans)
 	must(p == objs[0] && full->home == 3);
 	must(pcm_central_fill(c, 3, &p, 1) == 1);
 	must(stats_of(c).nspans == 3 && stats_of(c).nout == 2 * n + 1);
+}
+END_TEST
+
+#define KEPT_SPANS (PCM_CENTRAL_CROWDED + 4)
+
+static size_t nfree_of(unsigned int class, unsigned int home)
+{
+	return pcm_central_nfree(&pcm_centrals[home][class]);
+}
+
+/*
+ * A home that has much, and nearly all of it in use, keeps what is free, unless the heap is
+ * small or there is no memory; one of which more than a quarter is free does not.
+ */
+START_TEST(home_keeps)
+{
+	unsigned int c = unused_class_of(8, 1), n = pcm_size_class[c].nobjs, i;
+	void *p;
+
+	crowd(c);
+	for (i = 0; i < KEPT_SPANS; i++)
+		must(pcm_central_fill(c, 1, objs + i * n, n) == n);
+	pcm_central_flush(c, objs, 1);
+	must(pcm_central_fill(c, 2, &p, 1) == 1);
+	must(p == objs[0] && home_of(p) == 2);
+
+	pcm_size_class_use_all();
+	pcm_central_flush(c, objs + n, 1);
+	must(pcm_central_fill(c, 2, &p, 1) == 1 && home_of(p) == 2);
+	must(stats_of(c).nspans == KEPT_SPANS + 1 && nfree_of(c, 1) == 1);
+
+	pcm_limit_init(SIZE_MAX, pcm_limit_held());
+	do
+		must(pcm_central_fill(c, 2, &p, 1) == 1);
+	while (p != objs[n]);
+	must(home_of(p) == 1 && nfree_of(c, 1) == 0);
+	must(pcm_central_fill(c, 2, &p, 1) == 0);
+	pcm_limit_init(SIZE_MAX, SIZE_MAX);
+
+	for (i = 1; i < KEPT_SPANS; i++)
+		pcm_central_flush(c, objs + i * n, n / 2);
+	i = (unsigned int)stats_of(c).nspans;
+	must(pcm_central_fill(c, 2, &p, 1) == 1 && home_of(p) == 2);
+	must(stats_of(c).nspans == i);
 }
 END_TEST
 
@@ -188,6 +233,7 @@ int main(void)
 	tcase_add_test(tests, not_crowded);
 	tcase_add_test(tests, homes);
 	tcase_add_test(tests, home_without_spans);
+	tcase_add_test(tests, home_keeps);
 	tcase_add_test(tests, strangers);
 	tcase_add_test(tests, no_strangers);
 	tcase_add_test(tests, busy_home);

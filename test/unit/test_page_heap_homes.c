@@ -1,0 +1,150 @@
+/*
+ * page_heap: whose memory a run gets. What a home has used, and given back, is in its CPUs'
+ * caches: it comes before what others have, in a heap that is not small.
+ */
+#include "unit.h"
+
+#include "page_heap.h"
+#include "page_heap_check.h"
+#include "page_heap_lists.h"
+#include "pagemap.h"
+#include "percpu.h"
+#include "storm.h"
+
+#define NHUGE_MAX 16
+#define HOLE 40
+
+static struct pcm_hugepage *huges[NHUGE_MAX];
+
+/* A hugepage of that home, with one hole of so many pages, which have memory. */
+static struct pcm_hugepage *with_hole(unsigned int home, size_t npages)
+{
+	char *p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL);
+	struct pcm_hugepage *huge;
+
+	must(p != NULL);
+	memset(p, 1, npages << PCM_PAGE_SHIFT);
+	pcm_page_heap_free(p, npages);
+	huge = pcm_pagemap_hugepage(p);
+	huge->home = (uint8_t)home;
+	return huge;
+}
+
+/* Of which of the hugepages a run of that length would be, if `home` asked for it. */
+static struct pcm_hugepage *found(unsigned int home, unsigned int npages)
+{
+	struct pcm_wanted wanted = { .npages = npages, .align = 1, .home = home };
+
+	pcm_lock(&pcm_page_heap.lock);
+	must(pcm_page_heap_find_locked(&wanted));
+	pcm_unlock(&pcm_page_heap.lock);
+	must(pcm_page_heap_check() == NULL);
+	return wanted.huge;
+}
+
+/* As if that much had been in use lately. */
+static void be_large(bool large)
+{
+	pcm_lock(&pcm_page_heap.lock);
+	pcm_page_heap.record = large ? (size_t)64 << 20 >> PCM_PAGE_SHIFT : 1;
+	pcm_unlock(&pcm_page_heap.lock);
+}
+
+/* What the test's own library has free would be found, too. */
+static void start(void)
+{
+	unsigned int i;
+
+	(void)pcm_page_heap_release(SIZE_MAX);
+	for (i = 0; i < NHUGE_MAX; i++)
+		huges[i] = NULL;
+}
+
+/* Two equal ones in the order in which they are looked at, the last one first. */
+START_TEST(own_first)
+{
+	start();
+	huges[1] = with_hole(1, HOLE);
+	huges[2] = with_hole(2, HOLE);
+	be_large(true);
+	must(found(1, HOLE) == huges[1]);
+	must(found(2, HOLE) == huges[2]);
+	must(found(1, 8) == huges[1]);
+	must(found(2, 8) == huges[2]);
+	must(found(3, 8) == huges[2]); /* it has none: anybody's */
+	be_large(false);
+	must(found(1, HOLE) == huges[2]);
+	must(found(2, HOLE) == huges[2]);
+}
+END_TEST
+
+/* A longer hole of its own comes before another's that fits; one too short does not. */
+START_TEST(own_if_it_fits)
+{
+	start();
+	huges[1] = with_hole(1, 2 * HOLE);
+	huges[2] = with_hole(2, HOLE);
+	be_large(true);
+	must(found(1, HOLE) == huges[1]);
+	must(found(2, HOLE) == huges[2]);
+	must(found(2, HOLE + 1) == huges[1]);
+	be_large(false);
+	must(found(1, HOLE) == huges[2]);
+}
+END_TEST
+
+/* Nobody looks for long under the lock. */
+START_TEST(few_looks)
+{
+	unsigned int i;
+
+	start();
+	huges[0] = with_hole(1, 2 * HOLE);
+	for (i = 1; i <= 6; i++)
+		huges[i] = with_hole(2, HOLE);
+	be_large(true);
+	must(found(1, HOLE) == huges[0]);
+	for (; i < NHUGE_MAX; i++)
+		huges[i] = with_hole(2, HOLE);
+	must(found(1, HOLE) == huges[NHUGE_MAX - 1]);
+	must(found(1, HOLE + 1) == huges[0]);
+}
+END_TEST
+
+/* It is the home's that takes the first page of it, until all are free again. */
+START_TEST(whose_it_is)
+{
+	struct pcm_hugepage *huge;
+	char *p, *rest;
+
+	storm_pin();
+	p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL);
+	must(p != NULL);
+	huge = pcm_pagemap_hugepage(p);
+	must(huge->home == pcm_percpu_home());
+	huge->home = 5;
+	rest = p + ((size_t)HOLE << PCM_PAGE_SHIFT);
+	pcm_page_heap_free(p, HOLE);
+	start();
+	be_large(true);
+	must(found(5, HOLE) == huge);
+	must(pcm_page_heap_extend(rest, PCM_HUGE_NPAGES - HOLE, 1) == false);
+	must(huge->home == 5);
+	pcm_page_heap_free(rest, PCM_HUGE_NPAGES - HOLE);
+	do
+		p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL);
+	while (pcm_pagemap_hugepage(p) != huge);
+	must(huge->home == pcm_percpu_home());
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = unit_begin("page_heap_homes");
+
+	tcase_add_test(tests, own_first);
+	tcase_add_test(tests, own_if_it_fits);
+	tcase_add_test(tests, few_looks);
+	tcase_add_test(tests, whose_it_is);
+	return unit_end();
+}
