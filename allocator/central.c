@@ -171,23 +171,29 @@ new_span(unsigned class, size_t npages)
 	return span;
 }
 
-/* One more span for the home, made without the lock. */
-static bool
-grow(unsigned class, unsigned home, size_t npages)
+/* One more span, of which nobody knows yet; NULL: no memory. */
+static struct pcm_span *
+new_span_for(unsigned class, unsigned home, size_t npages)
 {
-	struct pcm_central *central = &pcm_centrals[home][class];
 	size_t shortest = pcm_size_class[class].npages;
 	struct pcm_span *span = new_span(class, npages);
 
 	if (span == NULL && npages > shortest)
 		span = new_span(class, shortest);
-	if (span == NULL)
-		return false;
-	span->home = (uint8_t)home;
+	if (span != NULL)
+		span->home = (uint8_t)home;
+	return span;
+}
+
+/* What is left of it is the home's. */
+static void
+enter(struct pcm_span *span)
+{
+	struct pcm_central *central = &pcm_centrals[span->home][span->class];
+
 	pcm_lock(&central->lock);
 	pcm_central_enter_locked(central, span);
 	pcm_unlock(&central->lock);
-	return true;
 }
 
 /*
@@ -225,25 +231,27 @@ take_anywhere(unsigned class, unsigned home, void **objs, unsigned n, bool mixed
 static unsigned
 fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
-	unsigned taken;
+	struct pcm_span *span;
 	size_t npages;
+	unsigned taken;
 
 	home = pcm_central_use_home(class, home);
-	for (;;) {
-		taken = take(class, home, objs, n);
-		if (taken == 0)
-			taken = take_elsewhere(class, home, objs, n, false);
-		if (taken > 0)
-			return taken;
-		npages = next_length(class, home);
-		if (mixed)
-			taken = pcm_central_take_mixed(class, home, npages,
-						       objs, n);
-		if (taken > 0)
-			return taken;
-		if (!grow(class, home, npages))
-			return take_anywhere(class, home, objs, n, mixed);
-	}
+	taken = take(class, home, objs, n);
+	if (taken == 0)
+		taken = take_elsewhere(class, home, objs, n, false);
+	if (taken > 0)
+		return taken;
+	npages = next_length(class, home);
+	if (mixed)
+		taken = pcm_central_take_mixed(class, home, npages, objs, n);
+	if (taken > 0)
+		return taken;
+	span = new_span_for(class, home, npages);
+	if (span == NULL)
+		return take_anywhere(class, home, objs, n, mixed);
+	taken = pcm_span_take(span, objs, n);
+	enter(span);
+	return taken;
 }
 
 unsigned
@@ -283,18 +291,23 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 void *
 pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 {
+	struct pcm_span *span;
 	size_t npages;
 	void *obj;
 
 	home = pcm_central_use_home(class, home);
-	while ((obj = take_one(class, home, zeroed)) == NULL) {
-		npages = next_length(class, home);
-		if (pcm_central_take_mixed(class, home, npages, &obj, 1) > 0)
-			break;
-		if (!grow(class, home, npages)) {
-			take_anywhere(class, home, &obj, 1, true);
-			break;
-		}
+	obj = take_one(class, home, zeroed);
+	if (obj != NULL)
+		return obj;
+	npages = next_length(class, home);
+	if (pcm_central_take_mixed(class, home, npages, &obj, 1) > 0)
+		return obj;
+	span = new_span_for(class, home, npages);
+	if (span != NULL) {
+		obj = pcm_span_take_one(span, zeroed);
+		enter(span);
+	} else {
+		take_anywhere(class, home, &obj, 1, true);
 	}
 	return obj;
 }
