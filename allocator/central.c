@@ -9,6 +9,7 @@
 #include "mixed.h"
 #include "page_heap.h"
 #include "pagemap.h"
+#include "single_thread.h"
 #include "sys.h"
 
 /* ---- out ---- */
@@ -26,31 +27,67 @@ has_all_sizes(void)
 					       memory_order_relaxed));
 }
 
+/* The page heap had nothing, a while ago; cleared by the next tick. Relaxed, a hint. */
+static atomic_bool exhausted;
+
 static bool
 spares_memory(void)
 {
 	return atomic_load_explicit(&pcm_limit_near, memory_order_relaxed) ||
+		atomic_load_explicit(&exhausted, memory_order_relaxed) ||
 		pcm_sys_limited();
+}
+
+void
+pcm_central_tick(void)
+{
+	atomic_store_explicit(&exhausted, false, memory_order_relaxed);
 }
 
 /*
  * What is free at another home is taken before there is new memory; but of a class that has
- * much there, and uses nearly all of it, that home will soon need the rest itself. Taken by
- * turns, the same blocks and spans would go to and fro between the CPUs, and each write to
- * them would wait for the other one's cache.
+ * much there, and of which three quarters are in use, that home will soon need the rest
+ * itself, if it has taken any lately. Taken by turns, the same blocks and spans would go to
+ * and fro between the CPUs, and each write to them would wait for the other one's cache.
  */
 #define KEPT_DIVISOR 4u
+#define KEPT_TICKS 20u
+
+/* The tick is a byte: one that has not taken for long is seen once in 12.8 s as if it had. */
+static bool
+takes_itself(const struct pcm_central *other)
+{
+	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t tick = __atomic_load_n(&other->tick, __ATOMIC_RELAXED);
+
+	return (uint8_t)(now - tick) < KEPT_TICKS && !pcm_single_threaded();
+}
 
 static bool
-keeps(const struct pcm_central *other, unsigned class)
+uses_most(const struct pcm_central *other, unsigned class)
 {
-	size_t nall = pcm_central_nall(other), nfree = pcm_central_nfree(other);
+	size_t nall = pcm_central_nall(other);
 
-	if (pcm_central_seems_full(other))
-		return true;
-	return has_all_sizes() &&
-		nall >= PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs &&
-		nfree <= nall / KEPT_DIVISOR && !spares_memory();
+	return nall >= PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs &&
+		pcm_central_nfree(other) <= nall / KEPT_DIVISOR;
+}
+
+/* Has it something, and does not keep it? */
+static bool
+gives(const struct pcm_central *other, unsigned class)
+{
+	return !pcm_central_seems_full(other) &&
+		(!has_all_sizes() || spares_memory() || !takes_itself(other) ||
+		 !uses_most(other, class));
+}
+
+static void
+note_taker_locked(struct pcm_central *central)
+{
+	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+
+	if (central->tick != now)
+		__atomic_store_n(&central->tick, now, __ATOMIC_RELAXED);
 }
 
 /*
@@ -86,7 +123,7 @@ take_over_locked(unsigned class, unsigned home)
 	for (; left != 0 && span == NULL; left &= left - 1) {
 		struct pcm_central *other = first_other(class, home, left);
 
-		if (keeps(other, class) || !pcm_trylock(&other->lock))
+		if (!gives(other, class) || !pcm_trylock(&other->lock))
 			continue;
 		span = pcm_central_emptiest_locked(other);
 		if (span != NULL)
@@ -120,6 +157,7 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 	unsigned taken;
 
 	pcm_lock(&central->lock);
+	note_taker_locked(central);
 	taken = take_locked(central, objs, n);
 	if (taken == 0 && take_over_locked(class, home) != NULL)
 		taken = take_locked(central, objs, n);
@@ -208,7 +246,7 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n, bool all)
 	for (; left != 0 && taken == 0; left &= left - 1) {
 		struct pcm_central *other = first_other(class, home, left);
 
-		if (all ? pcm_central_seems_full(other) : keeps(other, class))
+		if (all ? pcm_central_seems_full(other) : !gives(other, class))
 			continue;
 		pcm_lock(&other->lock);
 		taken = take_locked(other, objs, n);
@@ -221,8 +259,10 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n, bool all)
 static unsigned
 take_anywhere(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
-	unsigned taken = take_elsewhere(class, home, objs, n, true);
+	unsigned taken;
 
+	atomic_store_explicit(&exhausted, true, memory_order_relaxed);
+	taken = take_elsewhere(class, home, objs, n, true);
 	if (taken == 0 && mixed && pcm_mixed_suits(class))
 		taken = pcm_mixed_take(class, home, objs, n);
 	return taken;
@@ -274,6 +314,7 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	void *obj = NULL;
 
 	pcm_lock(&central->lock);
+	note_taker_locked(central);
 	span = pcm_central_fullest_locked(central);
 	if (span == NULL)
 		span = take_over_locked(class, home);

@@ -16,7 +16,8 @@ void pcm_central_init(void);
 
 /*
  * pcm_central_fill() - take up to n blocks of `class`: from the home's spans, else
- * from another home's, which then mostly become this one's, else from a new span.
+ * from another home's, which then mostly become this one's, else from a new span. Another
+ * home keeps what little is free of what it has much of, as long as there is memory.
  *
  * home		the caller's, pcm_percpu_home()
  *
@@ -88,6 +89,9 @@ size_t pcm_central_decay(void);
 
 /* The same for all spans, at once. */
 size_t pcm_central_trim(void);
+
+/* pcm_central_tick() - once a tick: what was out of memory may have some again. */
+void pcm_central_tick(void);
 
 /*
  * pcm_central_mix_tick() - once a tick: is so much free in spans that others should take

@@ -40,6 +40,7 @@
 struct pcm_central {
 	struct pcm_lock lock;
 	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */
+	uint8_t tick;	   /* of the last visit of its own home; relaxed */
 	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
 	size_t nspans, nbytes;
 	size_t nall; /* their blocks */

@@ -291,7 +291,7 @@ pcm_depot_flush(unsigned class, void **mag)
 
 /*
  * Whose blocks share a cache line of 64 bytes. Not worth it where a CPU frees what another one
- * allocates, and seldom takes again what it has put here.
+ * allocates, and seldom asks for such blocks itself.
  */
 static bool
 minds_strangers(const struct pcm_depot *depot, unsigned class)

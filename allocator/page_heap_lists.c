@@ -206,6 +206,22 @@ pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 	return w * 64 + 63 - (unsigned)__builtin_clzll(word);
 }
 
+/*
+ * Hugepages of a set that are looked at for a run that has memory, and after one of another
+ * home for one of the caller's own. In a small heap any will do: all of it is in the caches,
+ * and packed densely it is smaller.
+ */
+#define WARM_LOOKS 32u
+#define OWN_LOOKS 8u
+#define OWN_AT ((size_t)8 << 20)
+
+static bool
+is_own(const struct pcm_hugepage *huge, const struct pcm_wanted *wanted)
+{
+	return huge->home == wanted->home ||
+		heap.record < OWN_AT >> PCM_PAGE_SHIFT;
+}
+
 static bool
 find(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
 {
@@ -223,36 +239,25 @@ find(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
 	return false;
 }
 
-/*
- * Hugepages of a set that are looked at for a run that has memory, and after one of another
- * home for one of the caller's own. In a small heap any will do: all of it is in the caches,
- * and packed densely it is smaller.
- */
-#define WARM_LOOKS 32u
-#define OWN_LOOKS 8u
-#define OWN_AT ((size_t)8 << 20)
-
-/*
- * Not from whole ones, which may soon go back as such. True: that is it; else
- * wanted->huge is one of another home, or NULL.
- */
+/* Not from whole ones, which may soon go back as such. */
 static bool
-find_warm(const struct pcm_huge_set *set, struct pcm_wanted *wanted, bool any)
+find_warm(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
 {
 	unsigned first, k, left = WARM_LOOKS;
 	struct pcm_hugepage *huge;
 
+	wanted->huge = NULL;
 	for (k = next_list(set, wanted->npages); k < PCM_HUGE_NPAGES;
 	     k = next_list(set, k + 1))
 		for (huge = set->list[k].first;
 		     huge != NULL && !pcm_hugepage_all_cold(huge);
 		     huge = huge->next) {
-			bool own = any || huge->home == wanted->home;
+			bool own = is_own(huge, wanted);
 
 			if ((own || wanted->huge == NULL) &&
 			    pcm_hugepage_find_warm(huge, wanted->npages,
 						   wanted->align, &first)) {
-				if (wanted->huge == NULL && left > OWN_LOOKS)
+				if (left > OWN_LOOKS)
 					left = OWN_LOOKS;
 				wanted->huge = huge;
 				wanted->first = first;
@@ -260,9 +265,9 @@ find_warm(const struct pcm_huge_set *set, struct pcm_wanted *wanted, bool any)
 					return true;
 			}
 			if (--left == 0)
-				return false;
+				return wanted->huge != NULL;
 		}
-	return false;
+	return wanted->huge != NULL;
 }
 
 /*
@@ -273,17 +278,13 @@ static bool
 find_warm_in_either(const struct pcm_huge_set *one,
 		    const struct pcm_huge_set *other, struct pcm_wanted *wanted)
 {
-	bool any = heap.record < OWN_AT >> PCM_PAGE_SHIFT;
-
-	wanted->huge = NULL;
 	if (pcm_page_heap_warm_locked() < wanted->npages)
 		return false;
 	if (heap.skip > 0 && wanted->npages >= heap.vain) {
 		heap.skip--;
 		return false;
 	}
-	if (find_warm(one, wanted, any) || find_warm(other, wanted, any) ||
-	    wanted->huge != NULL)
+	if (find_warm(one, wanted) || find_warm(other, wanted))
 		return true;
 	heap.vain = wanted->npages;
 	heap.skip = PCM_WARM_SKIP;

@@ -130,9 +130,10 @@ struct pcm_wanted {
  *
  * Small runs: from broken hugepages, else from others in use, else from a whole
  * one. Larger ones leave the broken to the small as long as others in use
- * serve. But first of all from any in use where the run has memory already: of the home
- * itself, if there is one, as what lies in another CPU's cache is slow to write to. Among
- * equals the hugepage with the shortest longest free run.
+ * serve. But first of all from any in use where the run has memory already. Among
+ * equals the hugepage with the shortest longest free run; but for a run with memory, if the
+ * heap is not small, one of the home's own if there is one among the next few: what another
+ * CPU has used last is slow to write to.
  */
 bool pcm_page_heap_find_locked(struct pcm_wanted *wanted);
 

@@ -222,6 +222,7 @@ pcm_pulse_tick(void)
 	pcm_depot_decay();
 	pcm_capacity_tick();
 	pcm_page_heap_stats_get(&before);
+	pcm_central_tick();
 	pcm_central_mix_tick(before.used);
 	given = pcm_central_decay();
 	given += pcm_mapping_decay();

@@ -1,6 +1,6 @@
 /*
- * Homes of central lists: each has spans of its own, takes others' before there are
- * new ones, and gets none while the process forks.
+ * Homes of central lists: each has spans of its own, takes what others do not keep before
+ * there are new ones, and gets none while the process forks.
  */
 #include "central_kit.h"
 
@@ -11,6 +11,7 @@
 #include "lock.h"
 #include "pagemap.h"
 #include "percpu.h"
+#include "single_thread.h"
 #include "span.h"
 
 #define NOBJS_MAX 8192
@@ -88,6 +89,135 @@ START_TEST(home_without_spans)
 END_TEST
 
 #define KEPT_SPANS (PCM_CENTRAL_CROWDED + 4)
+#define KEPT_TICKS 20
+
+/* From home 2, out of spans alone. */
+static void *fill_one(unsigned int class)
+{
+	void *p = NULL;
+
+	pcm_central_fill_aligned(class, 2, &p, 1);
+	return p;
+}
+
+static void *take_one(unsigned int class)
+{
+	return pcm_central_take_aligned(class, 2);
+}
+
+static void *take_any(unsigned int class)
+{
+	bool zeroed;
+
+	return pcm_central_take(class, 2, &zeroed);
+}
+
+static void *(*const ways[])(unsigned int class) = { fill_one, take_one, take_any };
+
+/*
+ * A class of which home 1 has so many spans, all in use but for one block of each of the
+ * first `nfree`; in a heap that is not small, of a process with threads.
+ */
+static unsigned int keeping(unsigned int nspans, unsigned int nfree)
+{
+	unsigned int c = unused_class_of(8, 1), n = pcm_size_class[c].nobjs, i;
+
+	crowd(c);
+	for (i = 0; i < nspans; i++)
+		must(pcm_central_fill_aligned(c, 1, objs + i * n, n) == n);
+	for (i = 0; i < nfree; i++)
+		pcm_central_flush(c, objs + i * n, 1);
+	pcm_size_class_use_all();
+	atomic_store(&pcm_clone_used, true);
+	must(stats_of(c).nspans == nspans);
+	return c;
+}
+
+/* Home 2 is given what home 1 has, whose span becomes its own; or has to make a new one. */
+static void must_give(unsigned int c, bool gives)
+{
+	size_t nspans = stats_of(c).nspans;
+	void *p = fill_one(c);
+
+	must(p != NULL && home_of(p) == 2);
+	must(stats_of(c).nspans == (gives ? nspans : nspans + 1));
+}
+
+/* A home that has much, and most of it in use, keeps what is free. */
+START_TEST(home_keeps)
+{
+	must_give(keeping(KEPT_SPANS, 2), false);
+}
+END_TEST
+
+static void small_heap(unsigned int c)
+{
+	(void)c;
+	atomic_store(&pcm_size_class_all, false);
+}
+
+static void single_thread(unsigned int c)
+{
+	(void)c;
+	atomic_store(&pcm_clone_used, false);
+	must(pcm_single_threaded());
+}
+
+static void near_limit(unsigned int c)
+{
+	(void)c;
+	atomic_store(&pcm_limit_near, true);
+}
+
+static void not_for_long(unsigned int c)
+{
+	(void)c;
+	pcm_span_tick = (uint8_t)(pcm_span_tick + KEPT_TICKS);
+}
+
+static void a_quarter_free(unsigned int c)
+{
+	unsigned int n = pcm_size_class[c].nobjs, i;
+
+	for (i = 2; i < KEPT_SPANS; i++)
+		pcm_central_flush(c, objs + i * n, n / 2);
+}
+
+static void (*const reasons[])(unsigned int c) = {
+	small_heap, single_thread, near_limit, not_for_long, a_quarter_free,
+};
+
+/* But not whatever happens. */
+START_TEST(home_gives)
+{
+	unsigned int c = keeping(KEPT_SPANS, 2);
+
+	reasons[_i](c);
+	must_give(c, true);
+}
+END_TEST
+
+/* A home that has little gives it. */
+START_TEST(home_with_little_gives)
+{
+	must_give(keeping(PCM_CENTRAL_CROWDED - 1, 2), true);
+	must_give(keeping(PCM_CENTRAL_CROWDED, 2), false);
+}
+END_TEST
+
+/* If it has taken something lately. */
+START_TEST(home_keeps_for_a_while)
+{
+	unsigned int c = keeping(KEPT_SPANS, 2);
+
+	not_for_long(c);
+	must(pcm_central_fill_aligned(c, 1, objs, 1) == 1);
+	must_give(c, false);
+	pcm_span_tick = (uint8_t)(pcm_span_tick + KEPT_TICKS - 1);
+	must(pcm_central_fill_aligned(c, 2, objs, pcm_size_class[c].nobjs - 1) > 0);
+	must_give(c, false);
+}
+END_TEST
 
 static size_t nfree_of(unsigned int class, unsigned int home)
 {
@@ -95,39 +225,26 @@ static size_t nfree_of(unsigned int class, unsigned int home)
 }
 
 /*
- * A home that has much, and nearly all of it in use, keeps what is free, unless the heap is
- * small or there is no memory; one of which more than a quarter is free does not.
+ * There is no memory: all that others have is taken, by all functions; and without asking
+ * for memory each time, until the next tick.
  */
-START_TEST(home_keeps)
+START_TEST(kept_if_there_is_memory)
 {
-	unsigned int c = unused_class_of(8, 1), n = pcm_size_class[c].nobjs, i;
-	void *p;
-
-	crowd(c);
-	for (i = 0; i < KEPT_SPANS; i++)
-		must(pcm_central_fill(c, 1, objs + i * n, n) == n);
-	pcm_central_flush(c, objs, 1);
-	must(pcm_central_fill(c, 2, &p, 1) == 1);
-	must(p == objs[0] && home_of(p) == 2);
-
-	pcm_size_class_use_all();
-	pcm_central_flush(c, objs + n, 1);
-	must(pcm_central_fill(c, 2, &p, 1) == 1 && home_of(p) == 2);
-	must(stats_of(c).nspans == KEPT_SPANS + 1 && nfree_of(c, 1) == 1);
+	unsigned int c = keeping(KEPT_SPANS, 4);
+	size_t left;
 
 	pcm_limit_init(SIZE_MAX, pcm_limit_held());
-	do
-		must(pcm_central_fill(c, 2, &p, 1) == 1);
-	while (p != objs[n]);
-	must(home_of(p) == 1 && nfree_of(c, 1) == 0);
-	must(pcm_central_fill(c, 2, &p, 1) == 0);
+	for (left = 4; left > 0; left--)
+		while (nfree_of(c, 1) == left)
+			must(ways[_i](c) != NULL);
+	must(nfree_of(c, 1) == 0);
+	must(ways[_i](c) == NULL);
 	pcm_limit_init(SIZE_MAX, SIZE_MAX);
-
-	for (i = 1; i < KEPT_SPANS; i++)
-		pcm_central_flush(c, objs + i * n, n / 2);
-	i = (unsigned int)stats_of(c).nspans;
-	must(pcm_central_fill(c, 2, &p, 1) == 1 && home_of(p) == 2);
-	must(stats_of(c).nspans == i);
+	pcm_central_flush(c, objs + pcm_size_class[c].nobjs * 6, 1);
+	pcm_central_flush(c, objs + pcm_size_class[c].nobjs * 7, 1);
+	must_give(c, true);
+	pcm_central_tick();
+	must_give(c, false);
 }
 END_TEST
 
@@ -234,6 +351,10 @@ int main(void)
 	tcase_add_test(tests, homes);
 	tcase_add_test(tests, home_without_spans);
 	tcase_add_test(tests, home_keeps);
+	tcase_add_loop_test(tests, home_gives, 0, PCM_ARRAY_LEN(reasons));
+	tcase_add_test(tests, home_with_little_gives);
+	tcase_add_test(tests, home_keeps_for_a_while);
+	tcase_add_loop_test(tests, kept_if_there_is_memory, 0, PCM_ARRAY_LEN(ways));
 	tcase_add_test(tests, strangers);
 	tcase_add_test(tests, no_strangers);
 	tcase_add_test(tests, busy_home);

@@ -50,14 +50,13 @@ static void be_large(bool large)
 	pcm_unlock(&pcm_page_heap.lock);
 }
 
-/* What the test's own library has free would be found, too. */
+/* What the test's own library has free would be found, and what it looked for counts. */
 static void start(void)
 {
-	unsigned int i;
-
 	(void)pcm_page_heap_release(SIZE_MAX);
-	for (i = 0; i < NHUGE_MAX; i++)
-		huges[i] = NULL;
+	pcm_lock(&pcm_page_heap.lock);
+	pcm_page_heap.skip = 0;
+	pcm_unlock(&pcm_page_heap.lock);
 }
 
 /* Two equal ones in the order in which they are looked at, the last one first. */
@@ -69,9 +68,9 @@ START_TEST(own_first)
 	be_large(true);
 	must(found(1, HOLE) == huges[1]);
 	must(found(2, HOLE) == huges[2]);
-	must(found(1, 8) == huges[1]);
-	must(found(2, 8) == huges[2]);
-	must(found(3, 8) == huges[2]); /* it has none: anybody's */
+	must(found(1, HOLE / 2) == huges[1]);
+	must(found(2, HOLE / 2) == huges[2]);
+	must(found(3, HOLE) == huges[2]); /* it has none: anybody's */
 	be_large(false);
 	must(found(1, HOLE) == huges[2]);
 	must(found(2, HOLE) == huges[2]);
@@ -111,30 +110,54 @@ START_TEST(few_looks)
 }
 END_TEST
 
+/* A broken one comes first for small runs, whoever has an intact one. */
+START_TEST(broken_first)
+{
+	char *p;
+
+	start();
+	huges[1] = with_hole(1, 2 * HOLE);
+	must(pcm_page_heap_release(SIZE_MAX) > 0);
+	must(huges[1]->broken);
+	p = huges[1]->base + (2 * HOLE << PCM_PAGE_SHIFT);
+	memset(p, 1, HOLE << PCM_PAGE_SHIFT);
+	pcm_page_heap_free(p, HOLE);
+	huges[2] = with_hole(2, HOLE);
+	be_large(true);
+	must(found(2, HOLE) == huges[1]);
+	must(found(2, HOLE + 1) == huges[1]);
+}
+END_TEST
+
 /* It is the home's that takes the first page of it, until all are free again. */
 START_TEST(whose_it_is)
 {
 	struct pcm_hugepage *huge;
-	char *p, *rest;
+	unsigned int mine, other;
+	char *p, *rest, *hole;
 
 	storm_pin();
+	start();
 	p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL);
 	must(p != NULL);
 	huge = pcm_pagemap_hugepage(p);
-	must(huge->home == pcm_percpu_home());
-	huge->home = 5;
-	rest = p + ((size_t)HOLE << PCM_PAGE_SHIFT);
+	mine = pcm_percpu_home();
+	other = (mine + 1) % PCM_NHOMES;
+	must(huge->home == mine);
+	huge->home = (uint8_t)other;
+	memset(p, 1, HOLE << PCM_PAGE_SHIFT);
 	pcm_page_heap_free(p, HOLE);
-	start();
-	be_large(true);
-	must(found(5, HOLE) == huge);
-	must(pcm_page_heap_extend(rest, PCM_HUGE_NPAGES - HOLE, 1) == false);
-	must(huge->home == 5);
+	rest = p + ((size_t)HOLE << PCM_PAGE_SHIFT);
+	do
+		must((hole = pcm_page_heap_alloc(HOLE, NULL)) != NULL);
+	while (hole != p);
+	must(huge->home == other);
+	pcm_page_heap_free(hole, HOLE);
 	pcm_page_heap_free(rest, PCM_HUGE_NPAGES - HOLE);
 	do
-		p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL);
+		must((p = pcm_page_heap_alloc(PCM_HUGE_NPAGES, NULL)) != NULL);
 	while (pcm_pagemap_hugepage(p) != huge);
-	must(huge->home == pcm_percpu_home());
+	must(huge->home == mine);
 }
 END_TEST
 
@@ -145,6 +168,7 @@ int main(void)
 	tcase_add_test(tests, own_first);
 	tcase_add_test(tests, own_if_it_fits);
 	tcase_add_test(tests, few_looks);
+	tcase_add_test(tests, broken_first);
 	tcase_add_test(tests, whose_it_is);
 	return unit_end();
 }
