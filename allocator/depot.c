@@ -175,38 +175,30 @@ pop_full_locked(struct pcm_home *home, unsigned class)
 }
 
 /*
- * A home that uses such blocks itself keeps what it has put here while others have blocks in
- * their spans: magazines that go to and fro take their cache lines with them, and mix blocks
- * until most lines belong to two CPUs. Who frees what others allocate puts, and seldom
- * asks: that serves anybody. So `reuse` grows by two each time that it asks for a magazine,
- * whether there is one or not, and falls by one with each put.
+ * A home that takes again what it has put here keeps it while others have blocks in their
+ * spans: magazines that go to and fro take their cache lines with them, and mix blocks
+ * until most lines belong to two CPUs. Who frees what others allocate puts and seldom
+ * takes: that serves anybody. So `reuse` grows by two with each magazine taken, and
+ * falls by one with each put.
  */
 #define REUSE_MAX 255
 #define REUSE_MUCH 128
 
-static int
-get_reuse(const struct pcm_depot *depot)
-{
-	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED);
-}
-
-/* Not under the lock either: what two CPUs change at once may be lost. */
 static void
-change_reuse(struct pcm_depot *depot, int by)
+set_reuse(struct pcm_depot *depot, int reuse)
 {
-	int now = get_reuse(depot), reuse = now + by;
-
 	if (reuse > REUSE_MAX)
 		reuse = REUSE_MAX;
-	if (reuse >= 0 && reuse != now)
+	if (reuse >= 0)
 		__atomic_store_n(&depot->reuse, (uint8_t)reuse,
 				 __ATOMIC_RELAXED);
 }
 
+/* Without the lock it is a guess. */
 static bool
 reuses_much(const struct pcm_depot *depot)
 {
-	return get_reuse(depot) >= REUSE_MUCH;
+	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
 }
 
 /*
@@ -269,7 +261,7 @@ push_full_locked(struct pcm_home *home, unsigned class, void **mag)
 {
 	struct pcm_depot *depot = &home->depot[class];
 
-	change_reuse(depot, -1);
+	set_reuse(depot, depot->reuse - 1);
 	if (!has_room(home, class, mag))
 		return false;
 	push(&depot->full, mag);
@@ -291,7 +283,7 @@ pcm_depot_flush(unsigned class, void **mag)
 
 /*
  * Whose blocks share a cache line of 64 bytes. Not worth it where a CPU frees what another one
- * allocates, and seldom asks for such blocks itself.
+ * allocates, and seldom takes again what it has put here.
  */
 static bool
 minds_strangers(const struct pcm_depot *depot, unsigned class)
@@ -313,9 +305,9 @@ sift(unsigned class, unsigned which, void **mag)
 	return objs + n;
 }
 
-/* From that home, to which the empty one goes. */
+/* From that home, to which the empty one goes; `reused`: 2 if it is the caller's own. */
 static void **
-get_full_of(unsigned which, unsigned class, void **empty)
+get_full_of(unsigned which, unsigned class, void **empty, int reused)
 {
 	struct pcm_home *home = &pcm_homes[which];
 	struct pcm_depot *depot = &home->depot[class];
@@ -329,6 +321,7 @@ get_full_of(unsigned which, unsigned class, void **empty)
 		pcm_unlock(&depot->lock);
 		return mag;
 	}
+	set_reuse(depot, depot->reuse + reused);
 	if (empty != PCM_MAG_NONE && push_empty_locked(depot, empty))
 		empty = PCM_MAG_NONE;
 	pcm_unlock(&depot->lock);
@@ -341,9 +334,7 @@ void **
 pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
 	pcm_pulse_came(home);
-	home = usable(home);
-	change_reuse(&pcm_homes[home].depot[class], 2);
-	return get_full_of(home, class, empty);
+	return get_full_of(usable(home), class, empty, 2);
 }
 
 void **
@@ -358,7 +349,7 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 		unsigned other = (unsigned)__builtin_ctz(left);
 
 		if (all || !reuses_much(&pcm_homes[other].depot[class]))
-			mag = get_full_of(other, class, empty);
+			mag = get_full_of(other, class, empty, 0);
 	}
 	return mag;
 }

@@ -23,7 +23,7 @@ struct pcm_depot {
 	struct pcm_lock lock;
 	uint16_t nfull, nempty;
 	uint16_t low;	/* least nfull since the last decay */
-	uint8_t reuse;	/* by its own CPUs; also changed without the lock */
+	uint8_t reuse;	/* by its own CPUs */
 	uint32_t nobjs; /* in the full ones */
 	void **full, **empty;
 };

@@ -175,11 +175,6 @@ START_TEST(homes)
 	pcm_depot_put(class, 1, mag[0]);
 	must(others(1, true) == mag[0]);
 	must(pcm_depot_nobjs(class) == 0);
-	for (i = 0; i < 1000; i++) /* it asks, and is given blocks out of spans */
-		must(pcm_depot_get_full(class, 1, PCM_MAG_NONE) == PCM_MAG_NONE);
-	pcm_depot_put(class, 1, mag[0]);
-	must(others(2, false) == PCM_MAG_NONE);
-	must(others(2, true) == mag[0]);
 }
 END_TEST
 
