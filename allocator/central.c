@@ -57,7 +57,7 @@ pcm_central_tick(void)
 static bool
 takes_itself(const struct pcm_central *other)
 {
-	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t now = pcm_span_now();
 	uint8_t tick = __atomic_load_n(&other->tick, __ATOMIC_RELAXED);
 
 	return (uint8_t)(now - tick) < KEPT_TICKS && !pcm_single_threaded();
@@ -84,7 +84,7 @@ gives(const struct pcm_central *other, unsigned class)
 static void
 note_taker_locked(struct pcm_central *central)
 {
-	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t now = pcm_span_now();
 
 	if (central->tick != now)
 		__atomic_store_n(&central->tick, now, __ATOMIC_RELAXED);

@@ -25,7 +25,7 @@ struct budget {
 static struct pcm_span *
 old_locked(struct pcm_central *central, struct budget *budget)
 {
-	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t now = pcm_span_now();
 	struct pcm_span *span;
 	unsigned b;
 

@@ -153,7 +153,7 @@ pcm_mixed_settle_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 static void
 touch_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 {
-	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t now = pcm_span_now();
 
 	if (!mixed->settled) {
 		if (mixed->tick == now)

@@ -50,7 +50,7 @@ static size_t
 decay_home(struct pcm_mixed_home *home, unsigned age, unsigned *nspans,
 	   struct pcm_span **empty)
 {
-	uint8_t now = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	uint8_t now = pcm_span_now();
 	struct pcm_mixed *mixed;
 	size_t done = 0;
 
@@ -67,7 +67,7 @@ decay_home(struct pcm_mixed_home *home, unsigned age, unsigned *nspans,
 size_t
 pcm_mixed_decay(unsigned age, unsigned *nspans)
 {
-	unsigned first = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED), i;
+	unsigned first = pcm_span_now(), i;
 	struct pcm_span *empty = NULL;
 	size_t done = 0;
 

@@ -130,7 +130,7 @@ set_word(struct pcm_span *span, size_t i, uint64_t word)
 static void
 touch(struct pcm_span *span)
 {
-	span->tick = __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+	span->tick = pcm_span_now();
 	span->settled = false;
 }
 

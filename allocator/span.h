@@ -125,8 +125,14 @@ void pcm_span_hold(struct pcm_span *span, const struct pcm_span_run *run);
 void pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
 		     bool cold);
 
-/* The tick that spans are stamped with; relaxed, only decay follows from it. */
+/* The tick that spans are stamped with; relaxed: only decay, and what homes keep, follow. */
 extern PCM_HIDDEN uint8_t pcm_span_tick;
+
+static inline uint8_t
+pcm_span_now(void)
+{
+	return __atomic_load_n(&pcm_span_tick, __ATOMIC_RELAXED);
+}
 
 /*
  * pcm_span_check() - does a block begin at p, which lies in the span, and is it in
