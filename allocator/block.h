@@ -30,9 +30,9 @@ pcm_block_alloc_fast(size_t nbytes, void **p)
 {
 	unsigned class;
 
-	if (PCM_LIKELY(nbytes <= PCM_FINE_MAX))
+	if (PCM_LIKELY(nbytes < pcm_pulse_fine()))
 		class = pcm_size_class_fine[(nbytes + 7) >> PCM_FINE_SHIFT];
-	else if (nbytes <= PCM_SMALL_MAX)
+	else if (nbytes <= PCM_SMALL_MAX && !pcm_slow_due_next())
 		class = pcm_size_class_of(nbytes);
 	else
 		return false;
@@ -40,13 +40,16 @@ pcm_block_alloc_fast(size_t nbytes, void **p)
 }
 
 /*
- * Class 0 (p is NULL, large, or not ours) has a stack that is always full, so
- * that it needs no test of its own.
+ * Class 0 (p is NULL, large, of a mixed span, or not ours) has a stack that is always
+ * full. The test is for blocks of mixed spans, to which a section costs more that fails.
  */
 PCM_ALWAYS_INLINE bool
 pcm_block_free_fast(void *p)
 {
-	return PCM_LIKELY(pcm_percpu_push_fast(pcm_pagemap_class(p), p));
+	unsigned class = pcm_pagemap_class(p);
+
+	return PCM_LIKELY(class != 0) &&
+		PCM_LIKELY(pcm_percpu_push_fast(class, p));
 }
 
 /*
@@ -65,22 +68,14 @@ pcm_block_alloc_next(size_t nbytes, void **p)
 	class = pcm_size_class_of(nbytes);
 	if (pcm_rseq_armed == NULL)
 		return pcm_shard_pop_fast(class, p);
-	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
-	    pcm_percpu_pop_slow(class, p))
-		return true;
 	return pcm_percpu_pop_spare(class, p);
 }
 
 static inline bool
 pcm_block_push_next(unsigned class, void *p)
 {
-	if (pcm_slow_due())
-		return false;
 	if (pcm_rseq_armed == NULL)
 		return pcm_shard_push_fast(class, p);
-	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed) &&
-	    pcm_percpu_push_slow(class, p))
-		return true;
 	return pcm_percpu_push_spare(class, p);
 }
 

@@ -56,6 +56,7 @@
 #define KEEP_META 16u
 
 atomic_int pcm_pulse_ticks_left;
+atomic_size_t pcm_pulse_fine_end = PCM_PULSE_UNCUT;
 
 /*
  * When the next tick is due. Whoever advances it does the work; whoever finds 0 only
@@ -97,12 +98,15 @@ change_ticks(int *left, int to)
 		memory_order_relaxed);
 }
 
+/* The fence is with pcm_pulse_cut()'s: who leaves the slow path looks next whether it cuts. */
 static void
 start_ticks(void)
 {
 	if (atomic_exchange_explicit(&pcm_pulse_ticks_left, MORE_TICKS,
-				     memory_order_relaxed) <= 0 &&
-	    pcm_conf.background != 0)
+				     memory_order_relaxed) > 0)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (pcm_conf.background != 0)
 		STORE(pcm_background_due, true);
 }
 
@@ -206,6 +210,23 @@ check(void)
 }
 
 #endif
+
+/*
+ * Who has seen an inactive pulse may be the last to store, although it has become active:
+ * nothing would ever make a tick then. So whoever stores looks again. By the fences here and
+ * in start_ticks() either this one sees the ticks, or the other one what this one has stored.
+ */
+void
+pcm_pulse_cut(void)
+{
+	bool cut;
+
+	do {
+		cut = pcm_pulse_should_cut();
+		STORE(pcm_pulse_fine_end, cut ? 0 : PCM_PULSE_UNCUT);
+		atomic_thread_fence(memory_order_seq_cst);
+	} while (cut != pcm_pulse_should_cut());
+}
 
 void
 pcm_pulse_tick(void)

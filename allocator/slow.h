@@ -26,7 +26,7 @@ struct pcm_slow_thread {
 	 */
 	volatile int32_t inside;
 	uint32_t visits; /* since the last look at the clock */
-	uint32_t ops;	 /* since the last visit, while the fast path is cut */
+	uint32_t ops;	 /* allocations since the last visit, while the fast path is cut */
 	bool settled;	 /* it has allocated or freed before */
 };
 
@@ -88,15 +88,19 @@ pcm_slow_leave(void)
 }
 
 /*
- * pcm_slow_due() - an operation comes by because the fast path is cut off: is it
- * time for a visit?
+ * pcm_slow_due() - the fast path is cut off, and an allocation comes by: is it time for a
+ * visit? pcm_slow_due_next() counts it first.
  */
 static inline bool
 pcm_slow_due(void)
 {
-	return PCM_UNLIKELY(atomic_load_explicit(&pcm_percpu_cut,
-						 memory_order_relaxed)) &&
-		++pcm_slow_thread.ops >= PCM_PULSE_OPS;
+	return pcm_pulse_cuts() && pcm_slow_thread.ops >= PCM_PULSE_OPS;
+}
+
+static inline bool
+pcm_slow_due_next(void)
+{
+	return pcm_pulse_cuts() && ++pcm_slow_thread.ops >= PCM_PULSE_OPS;
 }
 
 #endif

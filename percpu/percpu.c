@@ -1,19 +1,16 @@
 /*
  * percpu.c - the table of slabs: populating, stopping, and who serves a call.
  *
- * An index's state changes under stop_lock only:
+ * What becomes of an index changes under stop_lock only:
  *
  *	ABSENT -> LIVE		by the first thread that finds the dummy there
  *	LIVE <-> STOPPED	by whoever stops CPUs: trim, fork
  *
- * The table entry is the distance to the slab while LIVE, else 0. Publishing is
+ * The table entry is the distance to the slab while LIVE, else 0; STOPPED is all that was
+ * LIVE, as long as the stopper holds the lock. Publishing is
  * a store-release; sections load the entry and then what it leads to (an
  * address dependency). Taking back is a store and a fence: the fence is
  * membarrier's, see rseq_fence.h.
- *
- * There are two tables: one for the fast path, which is all 0 while it is cut
- * off, and one for the rest. Nobody owns a slab because the fast path is cut off:
- * a section that began before may still commit to it.
  */
 #include "percpu.h"
 
@@ -39,24 +36,6 @@ _Static_assert(offsetof(struct pcm_slab, word) % 16 == 0 && PCM_NWORDS == 2,
 	       "pairs, aligned to 16 bytes");
 
 pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES] PCM_LINE_ALIGNED PCM_TABLE("3");
-pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES] PCM_TABLE("5");
-atomic_bool pcm_percpu_cut;
-
-enum state {
-	ABSENT,
-	LIVE,
-	STOPPED,
-};
-
-/* Written under stop_lock; read without it as a hint. */
-static _Atomic uint8_t states[PCM_NINDEXES] PCM_TABLE("4");
-
-/* From the end: those in use share a page with those of the next table. */
-static _Atomic uint8_t *
-state_of(uint32_t index)
-{
-	return &states[PCM_NINDEXES - 1 - index];
-}
 
 static struct pcm_lock stop_lock = PCM_LOCK_INIT(PCM_RANK_STOP);
 
@@ -72,10 +51,7 @@ pcm_percpu_alloc(size_t nbytes, size_t align)
 	return memory_alloc(nbytes, align);
 }
 
-/*
- * The tables' entries are read by assembly: write them as one access. Under
- * stop_lock, as is pcm_percpu_cut.
- */
+/* The table's entries are read by assembly: write them as one access. Under stop_lock. */
 static void
 table_set(uint32_t index, const struct pcm_slab *slab)
 {
@@ -83,9 +59,6 @@ table_set(uint32_t index, const struct pcm_slab *slab)
 		(pcm_rseq_distance)((uintptr_t)slab -
 				    (uintptr_t)&pcm_slab_dummy);
 
-	__atomic_store_n(&pcm_slab_distance_slow[index], d, __ATOMIC_RELEASE);
-	if (atomic_load_explicit(&pcm_percpu_cut, memory_order_relaxed))
-		d = 0;
 	__atomic_store_n(&pcm_slab_distance[index], d, __ATOMIC_RELEASE);
 }
 
@@ -99,20 +72,20 @@ slab_clear(struct pcm_slab *slab)
 			slab->word[stack][w] = PCM_MAG_NONE;
 }
 
-static void
-set_state(uint32_t index, enum state state)
-{
-	atomic_store_explicit(state_of(index), (uint8_t)state,
-			      memory_order_release);
-}
-
-/* States are written before they are read: one page fault instead of two. */
+/* The table is written before it is read: one page fault instead of two. */
 void
 pcm_percpu_init(void *(*alloc)(size_t nbytes, size_t align), unsigned nshards)
 {
-	set_state(0, ABSENT);
+	table_set(0, NULL);
 	memory_alloc = alloc;
 	pcm_shard_init(nshards);
+}
+
+/* With acquire: what the entry leads to is there. */
+static bool
+is_live(uint32_t index)
+{
+	return __atomic_load_n(&pcm_slab_distance[index], __ATOMIC_ACQUIRE) != 0;
 }
 
 /* Nobody is stopping CPUs: the stopper holds the lock. */
@@ -121,8 +94,7 @@ populate_locked(uint32_t index)
 {
 	struct pcm_slab *slab;
 
-	if (atomic_load_explicit(state_of(index), memory_order_relaxed) !=
-	    ABSENT)
+	if (is_live(index))
 		return true;
 	slab = memory_alloc(sizeof(*slab), _Alignof(struct pcm_slab));
 	if (slab == NULL)
@@ -132,18 +104,20 @@ populate_locked(uint32_t index)
 	slab->next = atomic_load_explicit(&slabs, memory_order_relaxed);
 	atomic_store_explicit(&slabs, slab, memory_order_release);
 	atomic_fetch_add_explicit(&nslabs, 1, memory_order_relaxed);
-	set_state(index, LIVE);
 	table_set(index, slab);
 	return true;
 }
 
-/* Makes a slab for an ABSENT index, unless somebody is stopping CPUs. */
+/*
+ * Makes a slab for an index that is not LIVE, unless somebody is stopping CPUs; who forks
+ * does, and passes the lock.
+ */
 static PCM_COLD bool
 populate(uint32_t index)
 {
 	bool live;
 
-	if (!pcm_trylock(&stop_lock))
+	if (pcm_lock_passes || !pcm_trylock(&stop_lock))
 		return false;
 	live = populate_locked(index);
 	pcm_unlock(&stop_lock);
@@ -155,17 +129,13 @@ static bool
 on_cpu(void)
 {
 	int index;
-	uint8_t state;
 
 	if (!pcm_rseq_arm())
 		return false;
 	index = pcm_rseq_hint();
 	if (index < 0 || index >= PCM_NINDEXES)
 		return false;
-	state = atomic_load_explicit(state_of(index), memory_order_acquire);
-	if (PCM_UNLIKELY(state == ABSENT))
-		return populate((uint32_t)index);
-	return state == LIVE;
+	return PCM_LIKELY(is_live((uint32_t)index)) || populate((uint32_t)index);
 }
 
 /*
@@ -178,7 +148,7 @@ pcm_percpu_pop(unsigned stack, void **obj)
 {
 	if (!on_cpu())
 		return pcm_shard_pop(stack, obj);
-	return pcm_percpu_pop_slow(stack, obj);
+	return pcm_percpu_pop_fast(stack, obj);
 }
 
 bool
@@ -186,7 +156,7 @@ pcm_percpu_push(unsigned stack, void *obj)
 {
 	if (!on_cpu())
 		return pcm_shard_push(stack, obj);
-	return pcm_percpu_push_slow(stack, obj);
+	return pcm_percpu_push_fast(stack, obj);
 }
 
 /* One section, as the fast path's: it finds out itself whether it may. */
@@ -197,7 +167,7 @@ exchange(enum pcm_slab_word which, unsigned stack, void **top, void **old)
 
 	return area != NULL &&
 		pcm_rseq_exchange(area, &pcm_slab_dummy.word[stack][which],
-				  pcm_slab_distance_slow, top, old);
+				  pcm_slab_distance, top, old);
 }
 
 void **
@@ -254,10 +224,8 @@ take_all_out(void)
 	struct pcm_slab *s;
 
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
-	     s = s->next) {
-		set_state(s->index, STOPPED);
+	     s = s->next)
 		table_set(s->index, NULL);
-	}
 }
 
 static void
@@ -266,27 +234,8 @@ put_all_back(void)
 	struct pcm_slab *s;
 
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
-	     s = s->next) {
-		table_set(s->index, s);
-		set_state(s->index, LIVE);
-	}
-}
-
-/* A slab that is not LIVE now follows pcm_percpu_cut when it is again. */
-void
-pcm_percpu_cut_fast_path(bool cut)
-{
-	struct pcm_slab *s;
-
-	if (!pcm_trylock(&stop_lock))
-		return;
-	atomic_store_explicit(&pcm_percpu_cut, cut, memory_order_relaxed);
-	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
 	     s = s->next)
-		if (atomic_load_explicit(state_of(s->index),
-					 memory_order_relaxed) == LIVE)
-			table_set(s->index, s);
-	pcm_unlock(&stop_lock);
+		table_set(s->index, s);
 }
 
 /* Under stop_lock. True: the slabs are out, and nobody is in a section. */

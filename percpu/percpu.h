@@ -53,12 +53,8 @@ struct pcm_slab {
 /* Read-only: every word is PCM_MAG_NONE. What table entry 0 leads to. */
 extern PCM_HIDDEN const struct pcm_slab pcm_slab_dummy;
 
-/*
- * Bytes from the dummy to index i's slab; 0: no slab, or stopped. The first is
- * the fast path's, and 0 also while that is cut off.
- */
+/* Bytes from the dummy to index i's slab; 0: no slab, or stopped. */
 extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance[PCM_NINDEXES];
-extern PCM_HIDDEN pcm_rseq_distance pcm_slab_distance_slow[PCM_NINDEXES];
 
 /*
  * pcm_percpu_init() - before the first other call.
@@ -100,32 +96,10 @@ pcm_percpu_push_fast(unsigned stack, void *obj)
 			      pcm_slab_distance, obj);
 }
 
-/* The same through the slow path's table. */
-static inline bool
-pcm_percpu_pop_slow(unsigned stack, void **obj)
-{
-	struct pcm_rseq_area *area = pcm_rseq_armed;
-
-	return area != NULL &&
-		pcm_rseq_pop(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
-			     pcm_slab_distance_slow, obj);
-}
-
-static inline bool
-pcm_percpu_push_slow(unsigned stack, void *obj)
-{
-	struct pcm_rseq_area *area = pcm_rseq_armed;
-
-	return area != NULL &&
-		pcm_rseq_push(area, &pcm_slab_dummy.word[stack][PCM_LOADED],
-			      pcm_slab_distance_slow, obj);
-}
-
 /*
  * pcm_percpu_pop_spare(), pcm_percpu_push_spare() - the loaded magazine is empty
  * (full), and the spare one not: they change places, and it serves. One section, no
- * second try, also while the fast path is cut off. False: take the slow path.
- * Async-signal-safe.
+ * second try. False: take the slow path. Async-signal-safe.
  */
 static inline bool
 pcm_percpu_pop_spare(unsigned stack, void **obj)
@@ -134,7 +108,7 @@ pcm_percpu_pop_spare(unsigned stack, void **obj)
 
 	return area != NULL &&
 		pcm_rseq_pop_spare(area, pcm_slab_dummy.word[stack],
-				   pcm_slab_distance_slow, obj);
+				   pcm_slab_distance, obj);
 }
 
 static inline bool
@@ -144,19 +118,8 @@ pcm_percpu_push_spare(unsigned stack, void *obj)
 
 	return area != NULL &&
 		pcm_rseq_push_spare(area, pcm_slab_dummy.word[stack],
-				    pcm_slab_distance_slow, obj);
+				    pcm_slab_distance, obj);
 }
-
-/*
- * pcm_percpu_cut_fast_path() - make pcm_percpu_pop_fast() and _push_fast() fail
- * everywhere (or no longer), so that every operation comes by the slow path, where
- * it can be counted. Does nothing while somebody is stopping CPUs. No fence, no
- * system call: operations under way are not affected.
- */
-void pcm_percpu_cut_fast_path(bool cut);
-
-/* Is it cut off? Changes under the stop lock; read relaxed. */
-extern PCM_HIDDEN atomic_bool pcm_percpu_cut;
 
 /*
  * pcm_percpu_pop(), pcm_percpu_push() - with arming, populating and, where

@@ -67,8 +67,6 @@ home=$((($(begin pcm_homes) + HOME_BYTES - 1) / PAGE))
 	"small variables, size classes and the first home"
 same_page "$(last pcm_page_heap)" "$(first pcm_slab_distance)" \
 	"end of pcm_page_heap and beginning of pcm_slab_distance"
-same_page "$(last states)" "$(first pcm_slab_distance_slow)" \
-	"end of states and beginning of pcm_slab_distance_slow"
 
 # A cache line of its own, or shared only with what is written to as well.
 LINE=128

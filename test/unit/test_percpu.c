@@ -338,30 +338,6 @@ END_TEST
 
 #endif
 
-/* Cut off, the fast path serves nobody; the slow one serves from the same stack. */
-START_TEST(fast_path_cut_off)
-{
-	void *obj;
-
-	lab_start(_i);
-	must(pcm_percpu_exchange(PCM_LOADED, STACK, magazine(2)) ==
-	     PCM_MAG_NONE);
-	pcm_percpu_cut_fast_path(true);
-	must(!pcm_percpu_pop_fast(STACK, &obj));
-	must(!pcm_percpu_push_fast(STACK, number(3)));
-	must(pcm_percpu_push(STACK, number(3)));
-	must(pcm_percpu_pop(STACK, &obj) && obj == number(3));
-	if (lab_can_stop()) {
-		must(pcm_percpu_stop());
-		pcm_percpu_resume();
-		must(!pcm_percpu_pop_fast(STACK, &obj));
-	}
-	pcm_percpu_cut_fast_path(false);
-	must(pcm_percpu_pop_fast(STACK, &obj) == lab_armed());
-	must(pcm_percpu_pop(STACK, &obj));
-}
-END_TEST
-
 static unsigned int nidle;
 
 static void take_one(unsigned int stack, void **top)
@@ -458,7 +434,6 @@ int main(void)
 #if HAVE_SINGLE_STEP
 	tcase_add_loop_test(tests, stepped_through, 0, LAB_NMODES);
 #endif
-	tcase_add_loop_test(tests, fast_path_cut_off, 0, LAB_NMODES);
 	tcase_add_loop_test(tests, idle_ones_are_drained, 0, LAB_NMODES);
 	return unit_end();
 }

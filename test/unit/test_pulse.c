@@ -3,13 +3,19 @@
  */
 #include "unit.h"
 
+#include <stdlib.h>
+
 #include "pulse.h"
+#include "slow.h"
 
 /* allocator/pulse.c: MORE_TICKS, and what is much at once. */
 #define TICKS 6
 #define MUCH ((size_t)64 << 20)
 #define ENOUGH ((size_t)4 << 20) /* not more than that */
 #define COUNTED ((size_t)64 << 10)
+
+/* So often that magazines serve what is larger, too. */
+#define WARM_UP 1000
 
 static void tick(int n)
 {
@@ -92,6 +98,38 @@ START_TEST(by_home)
 }
 END_TEST
 
+/*
+ * While it is active every PCM_PULSE_OPS-th allocation of a thread is a visit, which
+ * looks at the clock, whatever its size; frees are not counted.
+ */
+START_TEST(visits_while_active)
+{
+	static const size_t sizes[] = { 1, 64, 2048, 2049, 5000 };
+	unsigned int i, s;
+
+	for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+		for (i = 0; i < WARM_UP; i++)
+			free(malloc(sizes[s]));
+	must(!pcm_pulse_cuts());
+	pcm_pulse_freed(MUCH, 0, 0);
+	pcm_pulse_cut();
+	must(pcm_pulse_cuts());
+	pcm_slow_thread.ops = 0;
+	for (i = 1; i < 10 * PCM_PULSE_OPS; i++) {
+		void *volatile block = malloc(sizes[i % (sizeof(sizes) / sizeof(sizes[0]))]);
+
+		must(block != NULL);
+		must(pcm_slow_thread.ops == i % PCM_PULSE_OPS);
+		free(block);
+		must(pcm_slow_thread.ops == i % PCM_PULSE_OPS);
+	}
+	tick(TICKS);
+	must(pcm_pulse_cuts());
+	free(malloc(4 << 20)); /* who leaves the slow path puts it back */
+	must(!pcm_pulse_cuts());
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = unit_begin("pulse");
@@ -101,5 +139,6 @@ int main(void)
 	tcase_add_test(tests, freed_while_active);
 	tcase_add_test(tests, cached_while_active);
 	tcase_add_test(tests, by_home);
+	tcase_add_test(tests, visits_while_active);
 	return unit_end();
 }
