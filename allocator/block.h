@@ -25,6 +25,7 @@
  */
 #define PCM_ANY_ALIGN ((size_t)8)
 
+/* While the fast path is cut off (pulse.h) whoever comes by is counted here. */
 PCM_ALWAYS_INLINE bool
 pcm_block_alloc_fast(size_t nbytes, void **p)
 {
@@ -54,9 +55,8 @@ pcm_block_free_fast(void *p)
 
 /*
  * pcm_block_alloc_next(), pcm_block_free_next() - what is tried next when the
- * above have failed: the fast path of threads that will never have rseq, and that
- * of all the others while the first one is cut off (pulse.h); then the CPU's spare
- * magazine.
+ * above have failed: the fast path of threads that will never have rseq; for all the
+ * others the CPU's spare magazine.
  */
 static inline bool
 pcm_block_alloc_next(size_t nbytes, void **p)

@@ -27,7 +27,7 @@ alloc_fast(size_t align, size_t nbytes, void **p)
 {
 	unsigned class = pcm_size_class_of_aligned(nbytes, align);
 
-	if (class == 0 || !pcm_percpu_pop_fast(class, p))
+	if (class == 0 || pcm_slow_due_next() || !pcm_percpu_pop_fast(class, p))
 		return false;
 	if (PCM_LIKELY(((uintptr_t)*p & (align - 1)) == 0))
 		return true;

@@ -140,6 +140,10 @@ PCM_EXPORT void *pcm_new_array_aligned(size_t nbytes, size_t align)
 PCM_EXPORT void *
 pcm_new_aligned(size_t nbytes, size_t align)
 {
+	void *p;
+
+	if (align <= PCM_ANY_ALIGN && pcm_block_alloc_fast(nbytes, &p))
+		return p;
 	return new_slow(nbytes, align, PCM_CALLER);
 }
 

@@ -4,9 +4,9 @@
  * Decay is driven by ticks, one every PCM_TICK_MS, made by whatever thread is in
  * the slow path then. A process that has freed much and goes on with a few small
  * blocks would never get there: its magazines serve it. So while much memory is
- * idle the pulse is *active*: the fast path of allocations is cut off, and of those
- * that then come by the slow path every PCM_PULSE_OPS-th is a visit. The others are
- * served there at once, for some 3 ns more. Who only frees fills magazines, and visits.
+ * idle the pulse is *active*: the fast path of allocations is cut off, which then
+ * are counted, and every PCM_PULSE_OPS-th of a thread is a visit; the others take some
+ * 2 ns more. Frees are not counted: who only frees fills magazines, and visits.
  */
 #ifndef PCM_PULSE_H
 #define PCM_PULSE_H
@@ -24,7 +24,7 @@
 /* Allocations of a thread between two visits while the pulse is active. */
 #define PCM_PULSE_OPS 16u
 
-/* Ticks to go until the pulse is inactive. Relaxed: nothing follows from it. */
+/* Ticks to go until the pulse is inactive. Relaxed: pcm_pulse_cut() has the fence. */
 extern PCM_HIDDEN atomic_int pcm_pulse_ticks_left;
 
 static inline bool

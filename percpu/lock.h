@@ -134,14 +134,17 @@ pcm_lock(struct pcm_lock *lock)
 
 /*
  * Acquire if free. Returns true if the caller holds the lock now. In any order:
- * who does not wait cannot be part of a deadlock.
+ * who does not wait cannot be part of a deadlock. Looked at first: an exchange, even
+ * in vain, would take the line away from whoever holds the lock.
  */
 static inline bool
 pcm_trylock(struct pcm_lock *lock)
 {
 	uint32_t expected = PCM_LOCK_FREE;
 
-	if (!atomic_compare_exchange_strong_explicit(
+	if (atomic_load_explicit(&lock->state, memory_order_relaxed) !=
+		    PCM_LOCK_FREE ||
+	    !atomic_compare_exchange_strong_explicit(
 		    &lock->state, &expected, PCM_LOCK_HELD,
 		    memory_order_acquire, memory_order_relaxed))
 		return false;

@@ -108,16 +108,13 @@ populate_locked(uint32_t index)
 	return true;
 }
 
-/*
- * Makes a slab for an index that is not LIVE, unless somebody is stopping CPUs; who forks
- * does, and passes the lock.
- */
+/* Makes a slab for an index that is not LIVE, unless somebody is stopping CPUs. */
 static PCM_COLD bool
 populate(uint32_t index)
 {
 	bool live;
 
-	if (pcm_lock_passes || !pcm_trylock(&stop_lock))
+	if (!pcm_trylock(&stop_lock))
 		return false;
 	live = populate_locked(index);
 	pcm_unlock(&stop_lock);

@@ -9,7 +9,7 @@
  * This layer knows nothing of malloc: stacks are numbers, objects are non-zero
  * words, and memory is handed in.
  *
- * Life of an index (docs/DESIGN.md has the picture):
+ * Life of an index (percpu.c):
  *	ABSENT -> LIVE <-> STOPPED
  */
 #ifndef PCM_PERCPU_H

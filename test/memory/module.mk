@@ -27,6 +27,7 @@ $(MEMORY)/%.o: test/memory/%.c
 	$(CC) $(CFLAGS) $(MEMORY_FLAGS) -MMD -MP -c -o $@ $<
 
 $(eval $(call memory,gives_back,mm_cid cpu_id fallback))
+$(eval $(call memory,gives_back_by,mm_cid fallback))
 $(eval $(call memory,gives_back_idle,background))
 $(eval $(call memory,background_under_lock,background))
 $(eval $(call memory,grows,mm_cid fallback))
