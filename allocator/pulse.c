@@ -3,7 +3,8 @@
  *
  * Times are those of the coarse clock, in ms. All is relaxed and may be lost or
  * counted twice in races: only the time of decay follows from it. Only the ticks that
- * are left may not: whether memory goes back at all follows from them.
+ * are left may not, nor what is cut off (pcm_pulse_cut()): whether memory goes back at all
+ * follows from them.
  */
 #include "pulse.h"
 

@@ -1,5 +1,6 @@
 /*
- * pulse: how long it stays active, told in ticks.
+ * pulse: how long it stays active, told in ticks; that allocations are visits meanwhile,
+ * and that nobody puts the fast path back too early.
  */
 #include "unit.h"
 
