@@ -25,6 +25,9 @@
  */
 #define PCM_ANY_ALIGN ((size_t)8)
 
+/* Frees a small block, past the caches. Async-signal-safe. */
+void pcm_block_send_home(unsigned class, void *p);
+
 /* While the fast path is cut off (pulse.h) whoever comes by is counted here. */
 PCM_ALWAYS_INLINE bool
 pcm_block_alloc_fast(size_t nbytes, void **p)
@@ -38,6 +41,21 @@ pcm_block_alloc_fast(size_t nbytes, void **p)
 	else
 		return false;
 	return PCM_LIKELY(pcm_percpu_pop_fast(class, p));
+}
+
+/* The same, from a class that is aligned; `align` is a power of two. */
+PCM_ALWAYS_INLINE bool
+pcm_block_alloc_aligned_fast(size_t nbytes, size_t align, void **p)
+{
+	unsigned class = pcm_size_class_of_aligned(nbytes == 0 ? 1 : nbytes, align);
+
+	if (class == 0 || pcm_slow_due_next() || !pcm_percpu_pop_fast(class, p))
+		return false;
+	if (PCM_LIKELY(((uintptr_t)*p & (align - 1)) == 0))
+		return true;
+	/* Of a mixed span. In the cache it would be the next one again. */
+	pcm_block_send_home(class, *p);
+	return false;
 }
 
 /*
@@ -118,9 +136,6 @@ void pcm_block_release(void *p);
  * (pcm_slow_enter()).
  */
 void pcm_block_free(void *p);
-
-/* Frees a small block, past the caches. Async-signal-safe. */
-void pcm_block_send_home(unsigned class, void *p);
 
 /*
  * pcm_block_size() - usable bytes of p, a block; what is none aborts.

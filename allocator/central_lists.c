@@ -8,7 +8,7 @@
 #include "mixed.h"
 #include "page_heap.h"
 
-struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES] PCM_TABLE("7");
+struct pcm_central pcm_centrals[PCM_NHOMES][PCM_NCLASSES] PCM_TABLE("5");
 
 /*
  * Homes besides the first, which every class has. Relaxed: what a bit leads to is

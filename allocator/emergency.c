@@ -32,7 +32,7 @@ static void *_Atomic deferred;
  */
 #define PARKED_MAX 32u
 
-static struct pcm_span *_Atomic parked[PARKED_MAX] PCM_TABLE("9");
+static struct pcm_span *_Atomic parked[PARKED_MAX] PCM_TABLE("7");
 static atomic_bool used_lately; /* relaxed: only the time of decay */
 
 static size_t

@@ -21,28 +21,13 @@ power_of_two(size_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-/* Small blocks: from the CPU's cache of a class that is aligned. */
-static bool
-alloc_fast(size_t align, size_t nbytes, void **p)
-{
-	unsigned class = pcm_size_class_of_aligned(nbytes, align);
-
-	if (class == 0 || pcm_slow_due_next() || !pcm_percpu_pop_fast(class, p))
-		return false;
-	if (PCM_LIKELY(((uintptr_t)*p & (align - 1)) == 0))
-		return true;
-	/* Of a mixed span. In the cache it would be the next one again. */
-	pcm_block_send_home(class, *p);
-	return false;
-}
-
 /* NULL if there is no memory, or no such alignment in the address space. */
 static void *
 alloc(size_t align, size_t nbytes)
 {
 	void *p;
 
-	if (alloc_fast(align, nbytes == 0 ? 1 : nbytes, &p))
+	if (pcm_block_alloc_aligned_fast(nbytes, align, &p))
 		return p;
 	if (align > PTRDIFF_MAX / 2)
 		return NULL;

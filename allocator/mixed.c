@@ -21,7 +21,7 @@
 _Static_assert(PCM_META_MAX / PCM_PAGEMAP_LINE - 1 <= PCM_PAGEMAP_NLINES,
 	       "what has so many lines has a number for each");
 
-struct pcm_mixed_home pcm_mixed_homes[PCM_NHOMES] PCM_TABLE("8");
+struct pcm_mixed_home pcm_mixed_homes[PCM_NHOMES] PCM_TABLE("6");
 
 bool
 pcm_mixed_suits(unsigned class)
@@ -45,7 +45,7 @@ class_within(unsigned nunits)
 }
 
 /* Of blocks of so many units; [0] stays 0, and the rest is filled in from above. */
-static uint8_t class_of_units[LARGEST / UNIT + 1] PCM_TABLE("9");
+static uint8_t class_of_units[LARGEST / UNIT + 1] PCM_TABLE("7");
 
 /* With the acquire of whoever makes the next mixed span, which comes before its blocks. */
 static void

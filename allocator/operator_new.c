@@ -142,7 +142,7 @@ pcm_new_aligned(size_t nbytes, size_t align)
 {
 	void *p;
 
-	if (align <= PCM_ANY_ALIGN && pcm_block_alloc_fast(nbytes, &p))
+	if (pcm_block_alloc_aligned_fast(nbytes, align, &p))
 		return p;
 	return new_slow(nbytes, align, PCM_CALLER);
 }
@@ -194,6 +194,8 @@ pcm_new_aligned_nothrow(size_t nbytes, size_t align, const void *tag)
 	void *(*runtime)(size_t, size_t, const void *);
 	void *p;
 
+	if (pcm_block_alloc_aligned_fast(nbytes, align, &p))
+		return p;
 	p = pcm_block_alloc(nbytes, align, NULL);
 	if (p != NULL)
 		return p;

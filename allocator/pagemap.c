@@ -7,8 +7,8 @@
 
 #include "sys.h"
 
-intptr_t pcm_pagemap_root[PCM_ROOT_LEN] PCM_LINE_ALIGNED PCM_TABLE("6");
-uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES] PCM_LINE_ALIGNED PCM_TABLE("9");
+intptr_t pcm_pagemap_root[PCM_ROOT_LEN] PCM_LINE_ALIGNED PCM_TABLE("4");
+uint8_t pcm_pagemap_nothing[PCM_LEAF_NPAGES] PCM_LINE_ALIGNED PCM_TABLE("7");
 
 /* A gib that no pointer lies in: no heap yet, or more than one GiB of it. */
 #define NO_GIB (~(uintptr_t)0)

@@ -36,10 +36,10 @@ _Static_assert(SMALL_PAGE == PCM_PAGE, "what is not resident is so many pages");
 #define SPARSE_DIVISOR 8u
 
 /*
- * It must have been dense for so many ticks, and after failure: not for so
- * many.
+ * It must have been dense for so many ticks, half a second: memory that comes and goes is
+ * dense for a moment, too. After failure: not for so many.
  */
-#define DENSE_TICKS 2u
+#define DENSE_TICKS 10u
 #define RETRY_TICKS 20u
 #define FAILED_TICKS 100u
 #define UNSUPPORTED_TICKS 1200u

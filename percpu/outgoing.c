@@ -7,7 +7,7 @@
 #include "percpu.h"
 
 /* Under pcm_mag_lock; linked through w[1]. No list below `first` has any. */
-static void **lists[PCM_NSTACKS] PCM_TABLE("9");
+static void **lists[PCM_NSTACKS] PCM_TABLE("7");
 static unsigned first = PCM_NSTACKS;
 
 void

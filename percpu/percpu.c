@@ -214,25 +214,15 @@ pcm_percpu_inside(void)
 	return pcm_shard_inside();
 }
 
-/* Under stop_lock. */
+/* All slabs can be used, or none. Under stop_lock. */
 static void
-take_all_out(void)
+set_all(bool usable)
 {
 	struct pcm_slab *s;
 
 	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
 	     s = s->next)
-		table_set(s->index, NULL);
-}
-
-static void
-put_all_back(void)
-{
-	struct pcm_slab *s;
-
-	for (s = atomic_load_explicit(&slabs, memory_order_relaxed); s != NULL;
-	     s = s->next)
-		table_set(s->index, s);
+		table_set(s->index, usable ? s : NULL);
 }
 
 /* Under stop_lock. True: the slabs are out, and nobody is in a section. */
@@ -241,10 +231,10 @@ stop_locked(void)
 {
 	if (!pcm_rseq_fence_available())
 		return false;
-	take_all_out();
+	set_all(false);
 	if (pcm_rseq_fence())
 		return true;
-	put_all_back();
+	set_all(true);
 	return false;
 }
 
@@ -263,7 +253,7 @@ pcm_percpu_stop(void)
 void
 pcm_percpu_resume(void)
 {
-	put_all_back();
+	set_all(true);
 	pcm_unlock(&stop_lock);
 }
 
@@ -403,7 +393,7 @@ pcm_percpu_fork_lock(void)
 
 	pcm_lock_unchecked(&stop_lock);
 	if (!pcm_single_threaded()) {
-		take_all_out();
+		set_all(false);
 		quiet = pcm_rseq_fence();
 	}
 	pcm_shard_fork_lock();
@@ -414,7 +404,7 @@ void
 pcm_percpu_fork_unlock(void)
 {
 	pcm_shard_fork_unlock();
-	put_all_back();
+	set_all(true);
 	pcm_unlock_unchecked(&stop_lock);
 }
 
@@ -429,6 +419,6 @@ pcm_percpu_fork_child(bool quiet)
 		for (s = atomic_load_explicit(&slabs, memory_order_relaxed);
 		     s != NULL; s = s->next)
 			slab_clear(s);
-	put_all_back();
+	set_all(true);
 	pcm_lock_reset(&stop_lock);
 }

@@ -8,7 +8,7 @@
 
 #include "outgoing.h"
 
-static struct pcm_shard shards[PCM_NSHARDS_MAX] PCM_TABLE("9");
+static struct pcm_shard shards[PCM_NSHARDS_MAX] PCM_TABLE("7");
 static unsigned nshards = 1;
 static atomic_uint next_thread;
 static atomic_uint nready;

@@ -54,6 +54,7 @@ static void *by_posix_memalign(void)
 
 static void *(*new)(size_t nbytes);
 static void *(*new_aligned)(size_t nbytes, size_t align);
+static void *(*new_aligned_nothrow)(size_t nbytes, size_t align, const void *tag);
 
 static void *by_new(void)
 {
@@ -70,6 +71,11 @@ static void *by_new_hardly_aligned(void)
 	return new_aligned(NBYTES, 8);
 }
 
+static void *by_new_aligned_nothrow(void)
+{
+	return new_aligned_nothrow(NBYTES, NBYTES, "");
+}
+
 static const struct {
 	const char *name;
 	void *(*get)(void);
@@ -84,6 +90,7 @@ static const struct {
 	{ "new", by_new },
 	{ "new, aligned", by_new_aligned },
 	{ "new, aligned to 8", by_new_hardly_aligned },
+	{ "new, aligned, nothrow", by_new_aligned_nothrow },
 };
 
 static void fill_and_free(void **blocks)
@@ -134,7 +141,9 @@ int main(void)
 	*(void **)&new = dlsym(RTLD_DEFAULT, "_Znwm");
 	*(void **)&new_aligned =
 		dlsym(RTLD_DEFAULT, "_ZnwmSt11align_val_t");
-	must(new != NULL && new_aligned != NULL);
+	*(void **)&new_aligned_nothrow =
+		dlsym(RTLD_DEFAULT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
+	must(new != NULL && new_aligned != NULL && new_aligned_nothrow != NULL);
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		fill_and_free(blocks);
 		go_on(ways[i].name, ways[i].get);
