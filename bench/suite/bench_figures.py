@@ -92,6 +92,17 @@ def limits():
     return "\n".join(f"- {line}" for line in lines)
 
 
+def over():
+    """How many tests each allocator is over a limit in."""
+    runs = runs_of(*SETS)
+    lines = {allocator: over_limits(runs, allocator)
+             for allocator in ALLOCATORS}
+    rows = [[f"{what}, of {len(runs.tests)}"] + [
+        str(sum(f": {what} " in line for line in lines[allocator]))
+        for allocator in ALLOCATORS] for what in ("time", "peak memory")]
+    return table(HEAD, rows)
+
+
 def ratios(name):
     """A row a test: time and memory over the best peer."""
     runs = runs_of(name)
@@ -204,6 +215,7 @@ FIGURES = {
     "bench-drift": drift,
     "bench-means": means,
     "bench-limits": limits,
+    "bench-over": over,
     "bench-threads": lambda: threads("time", 1),
     "bench-threads-memory": lambda: threads("peak_kib", 1024),
     "bench-syscalls": syscalls,
