@@ -68,7 +68,8 @@ mallocx(size_t nbytes, int flags)
 	if (align == 0)
 		return NULL;
 	use_all_sizes();
-	p = pcm_block_alloc(nbytes, align, &zeroed);
+	if (!pcm_block_alloc_aligned_fast(nbytes, align, &p))
+		p = pcm_block_alloc(nbytes, align, &zeroed);
 	if (p != NULL && (flags & FLAG_ZERO) && !zeroed)
 		memset(p, 0, pcm_block_size("mallocx", p));
 	return p;

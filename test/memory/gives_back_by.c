@@ -56,6 +56,13 @@ static void *(*new)(size_t nbytes);
 static void *(*new_aligned)(size_t nbytes, size_t align);
 static void *(*new_aligned_nothrow)(size_t nbytes, size_t align, const void *tag);
 
+static void *(*mallocx)(size_t nbytes, int flags);
+
+static void *by_mallocx(void)
+{
+	return mallocx(NBYTES, 0);
+}
+
 static void *by_new(void)
 {
 	return new(NBYTES);
@@ -87,6 +94,7 @@ static const struct {
 	{ "realloc that moves", by_realloc_that_moves },
 	{ "aligned_alloc", by_aligned_alloc },
 	{ "posix_memalign", by_posix_memalign },
+	{ "mallocx", by_mallocx },
 	{ "new", by_new },
 	{ "new, aligned", by_new_aligned },
 	{ "new, aligned to 8", by_new_hardly_aligned },
@@ -138,12 +146,14 @@ int main(void)
 
 	testing_start(100);
 	must(blocks != NULL);
+	*(void **)&mallocx = dlsym(RTLD_DEFAULT, "mallocx");
 	*(void **)&new = dlsym(RTLD_DEFAULT, "_Znwm");
 	*(void **)&new_aligned =
 		dlsym(RTLD_DEFAULT, "_ZnwmSt11align_val_t");
 	*(void **)&new_aligned_nothrow =
 		dlsym(RTLD_DEFAULT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
-	must(new != NULL && new_aligned != NULL && new_aligned_nothrow != NULL);
+	must(mallocx != NULL && new != NULL);
+	must(new_aligned != NULL && new_aligned_nothrow != NULL);
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		fill_and_free(blocks);
 		go_on(ways[i].name, ways[i].get);
