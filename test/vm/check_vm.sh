@@ -8,20 +8,25 @@
 #	PCM_VM_ONLY	pattern for the machines' names
 #	PCM_VM_TESTS	pattern for the tests' names
 #	PCM_VM_SECONDS	length of each stress
-#	PCM_VM_LIMIT	seconds until a machine counts as hung
+#	PCM_VM_LIMIT	seconds that a machine may take
+#	PCM_VM_SILENCE	seconds without a line from it until its kernel counts as hung
 #	PCM_VM_ACCEL	kvm or tcg; else what works
 #
 # The machine that runs listens for qemu's commands on BUILD/vm/monitor: `stop`
 # halts it, its clock too, and `cont` lets it go on, where the host is needed for
-# something else for a while (socat - UNIX-CONNECT:build/vm/monitor).
+# something else for a while (socat - UNIX-CONNECT:build/vm/monitor), but not for longer
+# than PCM_VM_SILENCE.
 #
 # kvm is used where a kernel really starts on it: /dev/kvm may be there and run
 # only guests that know it. Otherwise qemu translates: the virtual CPUs are
 # threads then, and run in parallel as far as the host has CPUs; the stress
 # programs, whose threads grow with the CPUs, use every third then. A translated
 # kernel can die where it patches its own code, which other virtual CPUs may then
-# meet half written: its rows that are left are had in a new machine, that one
-# again and first. A row fails where its second machine dies, too.
+# meet half written, and Linux 5.10 can hang where cpusets change, whatever its
+# processes do: one of twelve times with threads that only count. (A program that
+# hangs is ended in the machine, sooner than PCM_VM_SILENCE.) The rows that are left
+# are had in a new machine then, that one again and first. A row fails where its
+# second machine dies, too.
 set -u
 
 : "${PCM_BUILD:?}"
@@ -37,16 +42,35 @@ append="$append no_timer_check mitigations=off nokaslr nowatchdog"
 append="$append rcupdate.rcu_cpu_stall_suppress=1"
 translated=0
 
+# watch PID: ends the machine when it has been silent for too long.
+watch() {
+	while kill -0 "$1" 2>/dev/null; do
+		silent=$(($(date +%s) - $(stat -c %Y "$console")))
+		if [ $silent -gt "${PCM_VM_SILENCE:-1000}" ]; then
+			printf '\npcm: hung\n' >>"$console"
+			kill "$1"
+		fi
+		sleep 1
+	done
+}
+
 # boot SECONDS SUITE SMP OPTIONS: the console is in $console.
 boot() {
+	: >"$console"
 	# shellcheck disable=SC2086 # a list of words
 	timeout -k 5 "$1" qemu-system-x86_64 $accel -cpu max -smp "$3" -m 2G \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-monitor "unix:$vm/monitor,server=on,wait=off" \
 		-serial stdio -kernel "$vm/$2/vmlinuz" \
 		-initrd "$vm/initramfs.gz" \
-		-append "$append $4" </dev/null >"$console" \
-		2>"$vm/qemu.err"
+		-append "$append $4" </dev/null >>"$console" \
+		2>"$vm/qemu.err" &
+	qemu=$!
+	watch $qemu &
+	wait $qemu 2>/dev/null
+	ended=$?
+	wait
+	return $ended
 }
 
 choose_accelerator() {
@@ -124,11 +148,11 @@ pcm.only=${PCM_VM_TESTS:-*} pcm.had=$nhad_before"
 		read_console "$cpus"
 		grep -q '^pcm: end' "$console.text" && break
 		if [ $translated = 0 ] || [ $((first + nhad)) = 0 ] ||
-			! grep -q 'Kernel panic' "$console.text"; then
+			! grep -qE '^pcm: hung|Kernel panic' "$console.text"; then
 			died "$cpus" "qemu's exit status $status"
 			break
 		fi
-		echo "  its kernel died: the rows that are left, in a new one"
+		echo "  its kernel died or hung: the rows that are left, in a new one"
 		nhad_before=$((nhad_before + nhad)) first=0
 	done
 	echo "  $1: $(($(date +%s) - began)) s"
