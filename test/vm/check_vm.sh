@@ -42,6 +42,11 @@ append="$append no_timer_check mitigations=off nokaslr nowatchdog"
 append="$append rcupdate.rcu_cpu_stall_suppress=1"
 translated=0
 
+# In the background qemu does not see an interrupt.
+qemu=
+trap '[ -z "$qemu" ] || kill "$qemu"' EXIT
+trap 'exit 1' HUP INT TERM
+
 # watch PID: ends the machine when it has been silent for too long.
 watch() {
 	while kill -0 "$1" 2>/dev/null; do
@@ -69,6 +74,7 @@ boot() {
 	watch $qemu &
 	wait $qemu 2>/dev/null
 	ended=$?
+	qemu=
 	wait
 	return $ended
 }
