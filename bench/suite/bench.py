@@ -224,9 +224,9 @@ def print_summary(rows):
                 ("pcmalloc", "time", 6), ("pcmalloc", "peak_kib", 8),
                 ("pcmalloc-off", "time", 25), ("pcmalloc-off", "peak_kib", 8))))
     print_means(rows)
-    lines = results.over_limits(runs)
-    print("\nover the limits:" if lines else "\nno test is over the limits")
-    for line in lines:
+    over = results.over_limits(runs)
+    print("\nover the limits:" if over else "\nno test is over the limits")
+    for _, line in over:
         print("  " + line)
 
 

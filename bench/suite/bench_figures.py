@@ -86,21 +86,21 @@ def means():
 
 
 def limits():
-    lines = over_limits(runs_of(*SETS))
-    if not lines:
+    over = over_limits(runs_of(*SETS))
+    if not over:
         return "No test is over the limits."
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line}" for _, line in over)
 
 
-def over():
+def limits_by_allocator():
     """How many tests each allocator is over a limit in."""
     runs = runs_of(*SETS)
-    lines = {allocator: over_limits(runs, allocator)
-             for allocator in ALLOCATORS}
-    rows = [[f"{what}, of {len(runs.tests)}"] + [
-        str(sum(f": {what} " in line for line in lines[allocator]))
-        for allocator in ALLOCATORS] for what in ("time", "peak memory")]
-    return table(HEAD, rows)
+    metrics = [[metric for metric, _ in over_limits(runs, allocator)]
+               for allocator in ALLOCATORS]
+    return table(HEAD, [
+        [f"{title}, of {len(runs.tests)}"] +
+        [str(found.count(metric)) for found in metrics]
+        for title, metric in (("time", "time"), ("peak memory", "peak_kib"))])
 
 
 def ratios(name):
@@ -215,7 +215,7 @@ FIGURES = {
     "bench-drift": drift,
     "bench-means": means,
     "bench-limits": limits,
-    "bench-over": over,
+    "bench-over": limits_by_allocator,
     "bench-threads": lambda: threads("time", 1),
     "bench-threads-memory": lambda: threads("peak_kib", 1024),
     "bench-syscalls": syscalls,

@@ -124,22 +124,22 @@ class Runs:
 
 
 def over_limits(runs, allocator="pcmalloc"):
-    """Lines that name the tests where it is over a limit."""
-    lines = []
+    """(metric, line that names the test) of each limit that it is over."""
+    over = []
     for test in runs.tests:
         ratio = runs.ratio(test, allocator, "time")
         if ratio and ratio > TIME_LIMIT:
             error = runs.error(test, allocator, "time")
-            lines.append(f"{test}: time {ratio:.2f} x the best peer" + (
-                "" if error is None else f" (± {100 * error:.0f} %)"))
+            over.append(("time", f"{test}: time {ratio:.2f} x the best peer" + (
+                "" if error is None else f" (± {100 * error:.0f} %)")))
         ours = runs.median(test, allocator, "peak_kib")
         best = runs.best_peer(test, "peak_kib")
         if ours and best and ours > max(MEMORY_LIMIT * best,
                                         best + MEMORY_ROOM_KIB):
-            lines.append(f"{test}: peak memory {ours / best:.2f} x the "
-                         f"leanest peer ({ours / 1024:.1f} MiB, "
-                         f"{best / 1024:.1f} MiB)")
-    return lines
+            over.append(("peak_kib", f"{test}: peak memory {ours / best:.2f} "
+                         f"x the leanest peer ({ours / 1024:.1f} MiB, "
+                         f"{best / 1024:.1f} MiB)"))
+    return over
 
 
 def spread_percent(values):
