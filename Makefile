@@ -36,17 +36,22 @@ CXXFLAGS = -std=c++17 -O2 -g $(WARNINGS)
 # The library's own flags. -fno-builtin-malloc: calloc must not become a call of
 # calloc. -fexceptions: std::bad_alloc passes through operator new. -fdata-sections,
 # and --sort-section below: the small variables lie together, on one page that every
-# process writes to anyway, and the large tables where PCM_TABLE() says.
+# process writes to anyway, and the large tables where PCM_TABLE() says. -ffunction-sections:
+# functions that few processes run lie apart from the others, if the linker is GNU ld.
 LIB_CFLAGS = $(CFLAGS) -Irseq -Ipercpu -Iallocator -Iinclude -fPIC \
 	-fvisibility=hidden -fno-builtin-malloc -fno-plt -fexceptions \
-	-fno-strict-aliasing -fdata-sections -DPCM_DEBUG=$(DEBUG) \
+	-fno-strict-aliasing -fdata-sections -ffunction-sections -DPCM_DEBUG=$(DEBUG) \
 	-DPCM_NINDEXES=$(PCM_NINDEXES) -DPCM_MIX_ALWAYS=$(MIX_ALWAYS) -MMD -MP
 # Part of libc from glibc 2.34 on, and of musl; wanted for weak references.
 LIB_LIBS := -Wl,--no-as-needed -ldl -lpthread
 LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
 	-Wl,--sort-section=name -Wl,--hash-style=gnu \
-	-Wl,--no-undefined -Wl,-Bsymbolic-functions
+	-Wl,--no-undefined -Wl,-Bsymbolic-functions \
+	$(if $(findstring GNU ld,$(LINKER)),-Wl$(COMMA)-T$(COMMA)$(LAYOUT))
+LINKER = $(shell $(CC) $(LDFLAGS) -Wl,--version -x c /dev/null 2>/dev/null)
+LAYOUT := allocator/layout.ld
+COMMA := ,
 
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
@@ -65,7 +70,7 @@ TESTS :=
 .PHONY: all
 all: $(B)/libpcmalloc.so $(B)/libpcmalloc.a $(B)/pcmalloc
 
-$(B)/$(SONAME): $(LIB_O) allocator/pcmalloc.map
+$(B)/$(SONAME): $(LIB_O) allocator/pcmalloc.map $(LAYOUT)
 	$(CC) $(LIB_LDFLAGS) -o $@ $(LIB_O) $(LDFLAGS) $(LIB_LIBS)
 
 $(B)/libpcmalloc.so: $(B)/$(SONAME)

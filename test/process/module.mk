@@ -5,12 +5,12 @@ include test/interface/confs.mk
 
 PROCESS := $(B)/test/process
 PROCESS_FLAGS = -D_GNU_SOURCE -fno-builtin -Iinclude -Itest/interface \
-	-Itest/process -pthread
+	-Itest/process -pthread -DPCM_DEBUG=$(DEBUG)
 
 # Programs that run in each configuration.
 PROCESS_C := exec_chain address_limit late_limit locked_memory small_stacks lone_fork
 # These choose their configuration themselves.
-PROCESS_ONCE := environment closed_descriptors
+PROCESS_ONCE := environment closed_descriptors resident_code
 PROCESS_SCRIPTS := set_user_id bare_root hugepage_modes launcher
 
 PROCESS_SUPPORT := $(PROCESS)/load.o $(B)/test/interface/testing.o

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Each name in allocator/layout.ld is a function's or a file's: what has gone, or has another
+# name now, goes from there, too.
+
+. "$(dirname "$0")/lint_lib.sh"
+: "${PCM_BUILD:=build}"
+
+objects=$PCM_BUILD/obj
+[ -d "$objects" ] || {
+	echo "no $objects"
+	exit 77
+}
+for tool in nm readelf; do
+	command -v $tool >/dev/null || {
+		echo "no $tool"
+		exit 77
+	}
+done
+
+# Functions; what gcc calls foo.part.0, the source calls foo.
+find "$objects" -name '*.o' ! -name pcmalloc_all.o -exec nm --defined-only {} + |
+	awk '$2 == "t" || $2 == "T" { sub(/\..*/, "", $3); print $3 }' |
+	sort -u >"$lint_scratch/functions"
+# Without comments.
+sed -e 's|/\*.*\*/||' -e '\|/\*|,\|\*/|d' allocator/layout.ld | tr -s ' \t()' '\n' \
+	>"$lint_scratch/words"
+
+# Of patterns such as .text.pcm_conf_read* and .text.*_fork_lock*.
+grep '^\.text\.' "$lint_scratch/words" | sed 's/^\.text\.//' | sort -u |
+	while read -r name; do
+		case $name in
+		early | late | unlikely* | startup* | exit* | '*') continue ;;
+		esac
+		pattern=$(printf '%s' "${name%\*}" | sed 's/\*/.*/g')
+		grep -q "^$pattern\$" "$lint_scratch/functions" ||
+			complain "allocator/layout.ld: no function $name"
+	done
+grep '^\*/.*\.o$' "$lint_scratch/words" | sort -u | while read -r file; do
+	name=${file#"*/"}
+	find "$objects" -name "$name" | grep -q . ||
+		complain "allocator/layout.ld: no file $name"
+done
+
+# Both lists were read.
+[ "$(grep -c '^\*/.*\.o$' "$lint_scratch/words")" -gt 10 ] ||
+	complain "allocator/layout.ld: no files found in it"
+lint_end
