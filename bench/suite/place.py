@@ -71,6 +71,16 @@ class Place:
         shutil.rmtree(self.run_dir, ignore_errors=True)
         os.makedirs(self.run_dir)
 
+    def fresh_copy(self, library):
+        """A copy that lies on other pages of memory than the last one: which
+        they are can decide about the speed of all that runs on it."""
+        folder = os.path.join(self.work, "libraries")
+        os.makedirs(folder, exist_ok=True)
+        copy = os.path.join(folder, os.path.basename(library))
+        if os.path.exists(copy):
+            os.remove(copy)
+        return shutil.copy(library, copy)
+
     def data(self, program, scale):
         """The program's data directory, made if it is not there yet."""
         if not program.setup:

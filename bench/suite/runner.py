@@ -62,7 +62,9 @@ class Runner:
         """The figures of one run, or None."""
         linked = test.linked() if hasattr(test, "linked") else None
         try:
-            values, out = test.run(self.place, env_of(allocator, linked),
+            fresh = allocator._replace(libraries=tuple(
+                self.place.fresh_copy(path) for path in allocator.libraries))
+            values, out = test.run(self.place, env_of(fresh, linked),
                                    self.scales[test.kind], extra, prefix)
             # Every allocator must have done the same work.
             if out is not None and out != self.outputs.setdefault(test.name,
