@@ -23,9 +23,6 @@
  */
 #define MAX_BYTES ((size_t)512 << 10)
 
-/* A class's only magazine is kept in a home as long as that one has its share of this. */
-#define ONLY_ONES ((size_t)4 << 20)
-
 /*
  * Empty magazines that wait for objects; only so many of them, MANY_EMPTY, survive a
  * tick. Who builds and frees large trees in turns needs as many as the trees fill.
@@ -43,14 +40,11 @@ static struct pcm_lock used_lock = PCM_LOCK_INIT(PCM_RANK_DEPOTS);
 static atomic_uint used = 1;
 
 static size_t budget = SIZE_MAX; /* for all */
-static size_t only_ones = ONLY_ONES;
 
 void
 pcm_depot_budget(size_t nbytes)
 {
 	budget = nbytes;
-	if (nbytes < PCM_NCLASSES * MAX_BYTES)
-		only_ones = 0;
 }
 
 static void
@@ -248,9 +242,6 @@ has_room(const struct pcm_home *home, unsigned class, void **mag)
 
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
-	if (depot->nfull == 0 &&
-	    in_home + nbytes <= pcm_percpu_home_share(only_ones))
-		return true;
 	return depot->nobjs * size + nbytes <= MAX_BYTES &&
 		depot->nfull < UINT16_MAX && little_in_all(in_home, nbytes);
 }
