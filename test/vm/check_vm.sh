@@ -22,10 +22,12 @@
 # threads then, and run in parallel as far as the host has CPUs; the stress
 # programs, whose threads grow with the CPUs, use every third then. A translated
 # kernel can die where it patches its own code, which other virtual CPUs may then
-# meet half written, and Linux 5.10 can hang where cpusets change, whatever its
-# processes do: one of twelve times with threads that only count. (A program that
-# hangs is ended in the machine, sooner than PCM_VM_SILENCE.) The rows that are left
-# are had in a new machine then, that one again and first. A row fails where its
+# meet half written. Or it hangs: they go on executing the int3 that was there for a
+# moment, from a translation of it, although the memory has long had the new
+# instruction (Linux 5.10 in get_page_from_freelist(), at the test whether there are
+# cpusets; looked at with `info registers -a` and `x/16i` in qemu's monitor). (A program
+# that hangs is ended in the machine, sooner than PCM_VM_SILENCE.) The rows that are
+# left are had in a new machine then, that one again and first. A row fails where its
 # second machine dies, too.
 set -u
 
