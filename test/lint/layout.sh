@@ -33,7 +33,7 @@ sed -e 's|/\*.*\*/||' -e '\|/\*|,\|\*/|d' allocator/layout.ld | tr -s ' \t()' '\
 grep '^\.text\.' "$lint_scratch/words" | sed 's/^\.text\.//' | sort -u |
 	while read -r name; do
 		case $name in
-		early | late | unlikely* | startup* | exit* | '*') continue ;;
+		early* | late | unlikely* | startup* | exit* | '*') continue ;;
 		esac
 		pattern=$(printf '%s' "${name%\*}" | sed 's/\*/.*/g')
 		grep -q "^$pattern\$" "$lint_scratch/functions" ||

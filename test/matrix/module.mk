@@ -32,7 +32,8 @@ matrix-libraries: all
 		$(MATRIX)/musl/libpcmalloc.so $(MATRIX)/musl/libpcmalloc.a
 	@$(MAKE) --no-print-directory B=$(MATRIX)/aarch64 \
 		CC=aarch64-linux-gnu-gcc OBJCOPY=aarch64-linux-gnu-objcopy \
-		AR=aarch64-linux-gnu-ar $(MATRIX)/aarch64/libpcmalloc.a
+		AR=aarch64-linux-gnu-ar $(MATRIX)/aarch64/libpcmalloc.a \
+		$(MATRIX)/aarch64/libpcmalloc.so
 
 matrix-run:
 	@PCM_BUILD=$(abspath $(B)) sh test/matrix/matrix.sh
