@@ -48,8 +48,10 @@ LIB_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,--version-script,allocator/pcmalloc.map \
 	-Wl,--sort-section=name -Wl,--hash-style=gnu \
 	-Wl,--no-undefined -Wl,-Bsymbolic-functions \
-	$(if $(findstring GNU ld,$(LINKER)),-Wl$(COMMA)-T$(COMMA)$(LAYOUT))
-LINKER = $(shell $(CC) $(LDFLAGS) -Wl,--version -x c /dev/null 2>/dev/null)
+	$(if $(filter GNU-ld,$(LINKER)),-Wl$(COMMA)-T$(COMMA)$(LAYOUT))
+# GNU-ld, GNU-gold, LLD-14.0.6, mold-...: others do not insert into their own script.
+LINKER = $(shell $(CC) $(LDFLAGS) -Wl,--version -x c /dev/null 2>/dev/null | \
+	sed -n '1s/^\([^ ]*\) \([^ ]*\).*/\1-\2/p')
 LAYOUT := allocator/layout.ld
 COMMA := ,
 
