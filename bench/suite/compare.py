@@ -59,8 +59,9 @@ def build_base(revision, folder):
 
 
 def place_library(path, folder, name):
-    """A copy at a path of the same length: the length of the environment
-    moves a program's stack, and with it its speed."""
+    """A copy that stays when the tree is built anew. Both have one name, and
+    Place.fresh_copy() one path for it: the length of the environment moves a
+    program's stack, and with it its speed."""
     place = os.path.join(folder, name)
     os.makedirs(place, exist_ok=True)
     return shutil.copy(path, os.path.join(place, "libpcmalloc.so"))

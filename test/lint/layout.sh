@@ -10,12 +10,10 @@ objects=$PCM_BUILD/obj
 	echo "no $objects"
 	exit 77
 }
-for tool in nm readelf; do
-	command -v $tool >/dev/null || {
-		echo "no $tool"
-		exit 77
-	}
-done
+command -v nm >/dev/null || {
+	echo "no nm"
+	exit 77
+}
 
 # Functions; what gcc calls foo.part.0, the source calls foo. Not of objects whose source has
 # gone.

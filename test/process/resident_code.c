@@ -1,7 +1,7 @@
 /*
  * What only some processes run is not in the memory of the others (allocator/layout.ld):
  * blocks of many sizes, threads and some ticks of the decay touch one of the library's two
- * segments of code, and not the other one, nor the unwind tables between them.
+ * segments of code, and not the other one.
  *
  * Nothing is asked of pcmalloc before that: the answer would be among the late functions.
  */
@@ -69,6 +69,8 @@ int main(void)
 	long resident[4] = { 0 };
 	size_t i, n;
 
+	if (PCM_DEBUG)
+		testing_skip("a debug build checks itself at each tick");
 	/* Reading a configuration is late, too. */
 	if (getenv("PCMALLOC_CONF")) {
 		must(!unsetenv("PCMALLOC_CONF"));
@@ -83,8 +85,6 @@ int main(void)
 		must(!pthread_join(thread[i], NULL));
 	n = segments(resident, 4);
 	testing_start(60);
-	if (PCM_DEBUG)
-		testing_skip("a debug build checks itself at each tick");
 	if (n == 1)
 		testing_skip("one segment of code: not GNU ld, or not on x86");
 	must(n == 2);
