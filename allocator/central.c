@@ -4,6 +4,7 @@
 #include "central.h"
 
 #include "central_lists.h"
+#include "home.h"
 #include "limit.h"
 #include "misuse.h"
 #include "mixed.h"
@@ -45,49 +46,28 @@ pcm_central_tick(void)
 }
 
 /*
- * What is free at another home is taken before there is new memory; but of a class that has
- * much there, and of which three quarters are in use, that home will soon need the rest
- * itself, if it has taken any lately. Taken by turns, the same blocks and spans would go to
- * and fro between the CPUs, and each write to them would wait for the other one's cache.
+ * What is free at another home is taken before there is new memory, unless that home will
+ * soon need it itself: it mostly takes again what it frees, and uses more than a fourth of
+ * what it has of the class. Taken by turns, the same blocks and spans would go to and fro
+ * between the CPUs, and each write to them would wait for the other one's cache.
  */
 #define KEPT_DIVISOR 4u
-#define KEPT_TICKS 20u
-
-/* The tick is a byte: one that has not taken for long is seen once in 12.8 s as if it had. */
-static bool
-takes_itself(const struct pcm_central *other)
-{
-	uint8_t now = pcm_span_now();
-	uint8_t tick = __atomic_load_n(&other->tick, __ATOMIC_RELAXED);
-
-	return (uint8_t)(now - tick) < KEPT_TICKS && !pcm_single_threaded();
-}
 
 static bool
-uses_most(const struct pcm_central *other, unsigned class)
+keeps(const struct pcm_central *other, unsigned class, unsigned home)
 {
 	size_t nall = pcm_central_nall(other);
 
-	return nall >= PCM_CENTRAL_CROWDED * pcm_size_class[class].nobjs &&
-		pcm_central_nfree(other) <= nall / KEPT_DIVISOR;
+	return has_all_sizes() && !spares_memory() && !pcm_single_threaded() &&
+		pcm_home_reuses(home, class) &&
+		pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR;
 }
 
 /* Has it something, and does not keep it? */
 static bool
-gives(const struct pcm_central *other, unsigned class)
+gives(const struct pcm_central *other, unsigned class, unsigned home)
 {
-	return !pcm_central_seems_full(other) &&
-		(!has_all_sizes() || spares_memory() || !takes_itself(other) ||
-		 !uses_most(other, class));
-}
-
-static void
-note_taker_locked(struct pcm_central *central)
-{
-	uint8_t now = pcm_span_now();
-
-	if (central->tick != now)
-		__atomic_store_n(&central->tick, now, __ATOMIC_RELAXED);
+	return !pcm_central_seems_full(other) && !keeps(other, class, home);
 }
 
 /*
@@ -103,11 +83,10 @@ others(unsigned class, unsigned home)
 }
 
 /* The first one of `others`. */
-static struct pcm_central *
-first_other(unsigned class, unsigned home, unsigned others)
+static unsigned
+first_other(unsigned home, unsigned others)
 {
-	home += (unsigned)__builtin_ctz(others);
-	return &pcm_centrals[home % PCM_NHOMES][class];
+	return (home + (unsigned)__builtin_ctz(others)) % PCM_NHOMES;
 }
 
 /*
@@ -121,9 +100,10 @@ take_over_locked(unsigned class, unsigned home)
 	unsigned left = others(class, home);
 
 	for (; left != 0 && span == NULL; left &= left - 1) {
-		struct pcm_central *other = first_other(class, home, left);
+		unsigned from = first_other(home, left);
+		struct pcm_central *other = &pcm_centrals[from][class];
 
-		if (!gives(other, class) || !pcm_trylock(&other->lock))
+		if (!gives(other, class, from) || !pcm_trylock(&other->lock))
 			continue;
 		span = pcm_central_emptiest_locked(other);
 		if (span != NULL)
@@ -157,7 +137,6 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 	unsigned taken;
 
 	pcm_lock(&central->lock);
-	note_taker_locked(central);
 	taken = take_locked(central, objs, n);
 	if (taken == 0 && take_over_locked(class, home) != NULL)
 		taken = take_locked(central, objs, n);
@@ -192,8 +171,8 @@ next_length(unsigned class, unsigned home)
 	return times == 1 || spares_memory() ? sc->npages : times * sc->npages;
 }
 
-static struct pcm_span *
-new_span(unsigned class, size_t npages)
+struct pcm_span *
+pcm_central_new_span(unsigned class, size_t npages)
 {
 	struct pcm_span *span;
 	bool zeroed;
@@ -214,10 +193,10 @@ static struct pcm_span *
 new_span_for(unsigned class, unsigned home, size_t npages)
 {
 	size_t shortest = pcm_size_class[class].npages;
-	struct pcm_span *span = new_span(class, npages);
+	struct pcm_span *span = pcm_central_new_span(class, npages);
 
 	if (span == NULL && npages > shortest)
-		span = new_span(class, shortest);
+		span = pcm_central_new_span(class, shortest);
 	if (span != NULL)
 		span->home = (uint8_t)home;
 	return span;
@@ -244,9 +223,11 @@ take_elsewhere(unsigned class, unsigned home, void **objs, unsigned n, bool all)
 	unsigned left = others(class, home), taken = 0;
 
 	for (; left != 0 && taken == 0; left &= left - 1) {
-		struct pcm_central *other = first_other(class, home, left);
+		unsigned from = first_other(home, left);
+		struct pcm_central *other = &pcm_centrals[from][class];
 
-		if (all ? pcm_central_seems_full(other) : !gives(other, class))
+		if (all ? pcm_central_seems_full(other) :
+			  !gives(other, class, from))
 			continue;
 		pcm_lock(&other->lock);
 		taken = take_locked(other, objs, n);
@@ -268,6 +249,26 @@ take_anywhere(unsigned class, unsigned home, void **objs, unsigned n, bool mixed
 	return taken;
 }
 
+/* Others have nothing of such a class. */
+static void *
+take_single(unsigned class, bool *zeroed)
+{
+	void *obj = pcm_central_take_single(class, zeroed);
+
+	if (PCM_UNLIKELY(obj == NULL))
+		atomic_store_explicit(&exhausted, true, memory_order_relaxed);
+	return obj;
+}
+
+static unsigned
+fill_single(unsigned class, void **objs)
+{
+	bool zeroed;
+
+	objs[0] = take_single(class, &zeroed);
+	return objs[0] != NULL;
+}
+
 static unsigned
 fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 {
@@ -275,6 +276,8 @@ fill(unsigned class, unsigned home, void **objs, unsigned n, bool mixed)
 	size_t npages;
 	unsigned taken;
 
+	if (pcm_central_is_single(class))
+		return fill_single(class, objs);
 	home = pcm_central_use_home(class, home);
 	taken = take(class, home, objs, n);
 	if (taken == 0)
@@ -314,7 +317,6 @@ take_one(unsigned class, unsigned home, bool *zeroed)
 	void *obj = NULL;
 
 	pcm_lock(&central->lock);
-	note_taker_locked(central);
 	span = pcm_central_fullest_locked(central);
 	if (span == NULL)
 		span = take_over_locked(class, home);
@@ -336,6 +338,8 @@ pcm_central_take(unsigned class, unsigned home, bool *zeroed)
 	size_t npages;
 	void *obj;
 
+	if (pcm_central_is_single(class))
+		return take_single(class, zeroed);
 	home = pcm_central_use_home(class, home);
 	obj = take_one(class, home, zeroed);
 	if (obj != NULL)
@@ -483,6 +487,10 @@ pcm_central_flush(unsigned class, void **objs, unsigned n)
 {
 	unsigned part;
 
+	if (pcm_central_is_single(class)) {
+		pcm_central_put_singles(class, objs, n);
+		return;
+	}
 	for (; n > 0; n -= part, objs += part) {
 		part = n < PCM_CENTRAL_AT_ONCE ? n : PCM_CENTRAL_AT_ONCE;
 		flush(class, objs, part);

@@ -17,7 +17,7 @@ void pcm_central_init(void);
 /*
  * pcm_central_fill() - take up to n blocks of `class`: from the home's spans, else
  * from another home's, which then mostly become this one's, else from a new span. Another
- * home keeps what little is free of what it has much of, as long as there is memory.
+ * home that mostly takes again what it frees keeps what it has, as long as there is memory.
  *
  * home		the caller's, pcm_percpu_home()
  *

@@ -250,6 +250,11 @@ pcm_central_stats_get(unsigned class, struct pcm_central_stats *stats)
 	unsigned left;
 
 	*stats = (struct pcm_central_stats){ 0 };
+	if (pcm_central_is_single(class)) {
+		stats->nspans = stats->nout = pcm_central_nsingles(class);
+		stats->nbytes = stats->nspans * pcm_size_class[class].size;
+		return;
+	}
 	for (left = pcm_central_homes(class); left != 0; left &= left - 1) {
 		struct pcm_central *central =
 			&pcm_centrals[__builtin_ctz(left)][class];

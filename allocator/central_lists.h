@@ -14,6 +14,7 @@
 #ifndef PCM_CENTRAL_LISTS_H
 #define PCM_CENTRAL_LISTS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,9 +41,12 @@
 struct pcm_central {
 	struct pcm_lock lock;
 	uint32_t nonempty; /* bit b: list b is not empty; stores are relaxed */
-	uint8_t tick;	   /* of the last visit of its own home; relaxed */
 	struct pcm_span *list[PCM_CENTRAL_END - PCM_CENTRAL_FIRST];
-	size_t nspans, nbytes;
+	union {
+		size_t nspans;
+		_Atomic size_t nsingle; /* instead, if the class is single */
+	};
+	size_t nbytes;
 	size_t nall; /* their blocks */
 	size_t nout; /* those of them that are in use or cached */
 } __attribute__((aligned(64)));
@@ -189,6 +193,28 @@ unsigned pcm_central_take_mixed(unsigned class, unsigned home, size_t npages,
 
 /* Takes a span off the lists: it is none of the central's any more. */
 void pcm_central_drop_locked(struct pcm_central *central, struct pcm_span *span);
+
+/* A new span, all of it free, which nobody knows yet; NULL: no memory. */
+struct pcm_span *pcm_central_new_span(unsigned class, size_t npages);
+
+/*
+ * Single: a class of which each block is a span of its own, however much it has
+ * (central_single.c). No locks.
+ *
+ * pcm_central_take_single() - pcm_central_take() of such a class.
+ * pcm_central_put_singles() - pcm_central_flush() of such a class.
+ * pcm_central_nsingles() - its spans.
+ */
+static inline bool
+pcm_central_is_single(unsigned class)
+{
+	return pcm_size_class[class].nobjs == 1 &&
+		pcm_size_class[class].longest == 1;
+}
+
+void *pcm_central_take_single(unsigned class, bool *zeroed);
+void pcm_central_put_singles(unsigned class, void *const *objs, unsigned n);
+size_t pcm_central_nsingles(unsigned class);
 
 /* Spans that have become empty: a chain by `next`, for the page heap. No locks. */
 void pcm_central_give_back(struct pcm_span *empty);

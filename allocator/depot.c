@@ -168,31 +168,21 @@ pop_full_locked(struct pcm_home *home, unsigned class)
 	return mag;
 }
 
-/*
- * A home that takes again what it has put here keeps it while others have blocks in their
- * spans: magazines that go to and fro take their cache lines with them, and mix blocks
- * until most lines belong to two CPUs. Who frees what others allocate puts and seldom
- * takes: that serves anybody. So `reuse` grows by two with each magazine taken, and
- * falls by one with each put.
- */
-#define REUSE_MAX 255
-#define REUSE_MUCH 128
+/* See pcm_home_reuses(). */
+static int
+get_reuse(const struct pcm_depot *depot)
+{
+	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED);
+}
 
 static void
 set_reuse(struct pcm_depot *depot, int reuse)
 {
-	if (reuse > REUSE_MAX)
-		reuse = REUSE_MAX;
-	if (reuse >= 0)
+	if (reuse > PCM_REUSE_MAX)
+		reuse = PCM_REUSE_MAX;
+	if (reuse >= 0 && reuse != get_reuse(depot))
 		__atomic_store_n(&depot->reuse, (uint8_t)reuse,
 				 __ATOMIC_RELAXED);
-}
-
-/* Without the lock it is a guess. */
-static bool
-reuses_much(const struct pcm_depot *depot)
-{
-	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED) >= REUSE_MUCH;
 }
 
 /*
@@ -252,7 +242,7 @@ push_full_locked(struct pcm_home *home, unsigned class, void **mag)
 {
 	struct pcm_depot *depot = &home->depot[class];
 
-	set_reuse(depot, depot->reuse - 1);
+	set_reuse(depot, get_reuse(depot) - 1);
 	if (!has_room(home, class, mag))
 		return false;
 	push(&depot->full, mag);
@@ -277,10 +267,10 @@ pcm_depot_flush(unsigned class, void **mag)
  * allocates, and seldom takes again what it has put here.
  */
 static bool
-minds_strangers(const struct pcm_depot *depot, unsigned class)
+minds_strangers(unsigned class, unsigned home)
 {
 	return pcm_size_class[class].size < PCM_CACHE_LINE / 2 &&
-		reuses_much(depot);
+		pcm_home_reuses(home, class);
 }
 
 /* See central.h for what leaves. The magazine may be empty, before and afterwards. */
@@ -291,14 +281,14 @@ sift(unsigned class, unsigned which, void **mag)
 	void **objs = mag - n;
 
 	n = pcm_central_sift(class, objs, n);
-	if (n > 0 && minds_strangers(&pcm_homes[which].depot[class], class))
+	if (n > 0 && minds_strangers(class, which))
 		n = pcm_central_send_strangers(class, which, objs, n);
 	return objs + n;
 }
 
-/* From that home, to which the empty one goes; `reused`: 2 if it is the caller's own. */
+/* From that home, to which the empty one goes. */
 static void **
-get_full_of(unsigned which, unsigned class, void **empty, int reused)
+get_full_of(unsigned which, unsigned class, void **empty)
 {
 	struct pcm_home *home = &pcm_homes[which];
 	struct pcm_depot *depot = &home->depot[class];
@@ -312,7 +302,6 @@ get_full_of(unsigned which, unsigned class, void **empty, int reused)
 		pcm_unlock(&depot->lock);
 		return mag;
 	}
-	set_reuse(depot, depot->reuse + reused);
 	if (empty != PCM_MAG_NONE && push_empty_locked(depot, empty))
 		empty = PCM_MAG_NONE;
 	pcm_unlock(&depot->lock);
@@ -324,8 +313,13 @@ get_full_of(unsigned which, unsigned class, void **empty, int reused)
 void **
 pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
+	struct pcm_depot *depot;
+
 	pcm_pulse_came(home);
-	return get_full_of(usable(home), class, empty, 2);
+	home = usable(home);
+	depot = &pcm_homes[home].depot[class];
+	set_reuse(depot, get_reuse(depot) + PCM_REUSE_ASKED);
+	return get_full_of(home, class, empty);
 }
 
 void **
@@ -339,8 +333,8 @@ pcm_depot_get_others(unsigned class, unsigned home, void **empty, bool all)
 	for (; left != 0 && mag == PCM_MAG_NONE; left &= left - 1) {
 		unsigned other = (unsigned)__builtin_ctz(left);
 
-		if (all || !reuses_much(&pcm_homes[other].depot[class]))
-			mag = get_full_of(other, class, empty, 0);
+		if (all || !pcm_home_reuses(other, class))
+			mag = get_full_of(other, class, empty);
 	}
 	return mag;
 }
@@ -434,6 +428,7 @@ decay(struct pcm_home *home, unsigned class)
 	struct pcm_depot *depot = &home->depot[class];
 	unsigned idle;
 
+	set_reuse(depot, get_reuse(depot) / 2);
 	if (get_n(&depot->nfull) == 0 && get_n(&depot->nempty) <= MANY_EMPTY)
 		return; /* as most are */
 	pcm_lock(&depot->lock);

@@ -29,7 +29,7 @@ void pcm_depot_budget(size_t nbytes);
  *		only if the result is not PCM_MAG_NONE
  *
  * pcm_depot_get_others() - the same from the other homes' depots, if these do not
- * themselves use what they have put there; from whatever depot, if `all`.
+ * themselves reuse what they free; from whatever depot, if `all`.
  */
 void **pcm_depot_get_full(unsigned class, unsigned home, void **empty);
 void **pcm_depot_get_others(unsigned class, unsigned home, void **empty,

@@ -7,6 +7,7 @@
 #define PCM_HOME_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,7 @@ struct pcm_depot {
 	struct pcm_lock lock;
 	uint16_t nfull, nempty;
 	uint16_t low;	/* least nfull since the last decay */
-	uint8_t reuse;	/* by its own CPUs */
+	uint8_t reuse;	/* by its own CPUs; relaxed, also without the lock */
 	uint32_t nobjs; /* in the full ones */
 	void **full, **empty;
 };
@@ -36,5 +37,24 @@ struct pcm_home {
 } PCM_LINE_ALIGNED;
 
 extern PCM_HIDDEN struct pcm_home pcm_homes[PCM_NHOMES];
+
+/*
+ * A home that takes again what it frees keeps what it has of the class, magazines and spans,
+ * while there is memory: blocks that go to and fro take their cache lines with them, until
+ * most lines belong to two CPUs. Who frees what others allocate puts magazines and seldom
+ * asks for any: that serves anybody. So `reuse` grows by two whenever the home asks, also in
+ * vain, and falls by one with each magazine put; and by half at each tick, lest a home that
+ * nobody uses any more keeps anything. Relaxed, a guess; races lose counts, no more.
+ */
+#define PCM_REUSE_MAX 255
+#define PCM_REUSE_MUCH 128
+#define PCM_REUSE_ASKED 2
+
+static inline bool
+pcm_home_reuses(unsigned home, unsigned class)
+{
+	return __atomic_load_n(&pcm_homes[home].depot[class].reuse,
+			       __ATOMIC_RELAXED) >= PCM_REUSE_MUCH;
+}
 
 #endif

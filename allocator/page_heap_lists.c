@@ -25,21 +25,39 @@ pcm_page_heap_kind(const struct pcm_hugepage *huge)
 	return huge->broken ? PCM_HUGE_BROKEN : PCM_HUGE_PARTIAL;
 }
 
-static struct pcm_huge_set *
-set_of(const struct pcm_hugepage *huge)
+/* The list that a hugepage belongs on. */
+struct place {
+	enum pcm_huge_kind kind;
+	unsigned longest;
+	bool behind; /* nothing is behind its free pages */
+};
+
+static struct place
+place_of(const struct pcm_hugepage *huge)
 {
-	return &heap.set[pcm_page_heap_kind(huge) == PCM_HUGE_BROKEN ?
-				 PCM_SET_BROKEN :
-				 PCM_SET_INTACT];
+	return (struct place){
+		.kind = pcm_page_heap_kind(huge),
+		.longest = huge->longest,
+		.behind = pcm_hugepage_all_cold(huge),
+	};
+}
+
+static struct pcm_huge_set *
+set_of(const struct place *place)
+{
+	return &heap.set[place->kind == PCM_HUGE_BROKEN ? PCM_SET_BROKEN :
+							  PCM_SET_INTACT];
 }
 
 static void
-list_remove(struct pcm_hugepage *huge)
+list_remove(struct pcm_hugepage *huge, const struct place *place)
 {
-	struct pcm_huge_set *set = set_of(huge);
-	unsigned k = huge->longest;
+	struct pcm_huge_set *set = set_of(place);
+	unsigned k = place->longest;
 	struct pcm_huge_list *list = &set->list[k];
 
+	if (k == 0)
+		return;
 	if (huge->prev != NULL)
 		huge->prev->next = huge->next;
 	else
@@ -54,15 +72,16 @@ list_remove(struct pcm_hugepage *huge)
 
 /* Warm ones first: what has memory is used, and found to be released. */
 static void
-list_add(struct pcm_hugepage *huge)
+list_add(struct pcm_hugepage *huge, const struct place *place)
 {
-	struct pcm_huge_set *set = set_of(huge);
-	unsigned k = huge->longest;
+	struct pcm_huge_set *set = set_of(place);
+	unsigned k = place->longest;
 	struct pcm_huge_list *list = &set->list[k];
-	bool behind = pcm_hugepage_all_cold(huge);
 
-	huge->prev = behind ? list->last : NULL;
-	huge->next = behind ? NULL : list->first;
+	if (k == 0)
+		return;
+	huge->prev = place->behind ? list->last : NULL;
+	huge->next = place->behind ? NULL : list->first;
 	if (huge->prev != NULL)
 		huge->prev->next = huge;
 	else
@@ -74,30 +93,56 @@ list_add(struct pcm_hugepage *huge)
 	set->nonempty[k / 64] |= (uint64_t)1 << (k % 64);
 }
 
+/* What is on the right list stays there: its neighbours may be in another CPU's cache. */
+static void
+change_list_locked(struct pcm_hugepage *huge, const struct place *before)
+{
+	struct place now = place_of(huge);
+
+	if (now.kind != before->kind) {
+		heap.nkind[before->kind]--;
+		heap.nkind[now.kind]++;
+	} else if (now.longest == before->longest &&
+		   now.behind == before->behind) {
+		return;
+	}
+	list_remove(huge, before);
+	list_add(huge, &now);
+}
+
 void
 pcm_page_heap_unlist_locked(struct pcm_hugepage *huge)
 {
-	heap.nkind[pcm_page_heap_kind(huge)]--;
+	struct place place = place_of(huge);
+
+	heap.nkind[place.kind]--;
 	heap.npages_free -= huge->nfree;
 	heap.npages_cold -= huge->ncold;
 	heap.npages_extra -= huge->nextra;
 	heap.nbacked -= huge->backed;
 	heap.nadvised -= huge->advice == PCM_ADVICE_HUGE;
-	if (huge->longest > 0)
-		list_remove(huge);
+	list_remove(huge, &place);
 }
 
 void
 pcm_page_heap_list_locked(struct pcm_hugepage *huge)
 {
-	heap.nkind[pcm_page_heap_kind(huge)]++;
+	struct place place = place_of(huge);
+
+	heap.nkind[place.kind]++;
 	heap.npages_free += huge->nfree;
 	heap.npages_cold += huge->ncold;
 	heap.npages_extra += huge->nextra;
 	heap.nbacked += huge->backed;
 	heap.nadvised += huge->advice == PCM_ADVICE_HUGE;
-	if (huge->longest > 0)
-		list_add(huge);
+	list_add(huge, &place);
+}
+
+static void
+note_low_locked(void)
+{
+	if (pcm_page_heap_warm_locked() < heap.low_warm)
+		heap.low_warm = pcm_page_heap_warm_locked();
 }
 
 void
@@ -125,20 +170,19 @@ pcm_page_heap_remove_locked(struct pcm_hugepage *huge)
 		heap.all = huge->all_next;
 	if (huge->all_next != NULL)
 		huge->all_next->all_prev = huge->all_prev;
-	if (pcm_page_heap_warm_locked() < heap.low_warm)
-		heap.low_warm = pcm_page_heap_warm_locked();
+	note_low_locked();
 }
 
 unsigned
 pcm_page_heap_take_locked(struct pcm_hugepage *huge, struct pcm_run run)
 {
-	unsigned ncold;
+	struct place before = place_of(huge);
+	unsigned ncold = pcm_hugepage_take(huge, run);
 
-	pcm_page_heap_unlist_locked(huge);
-	ncold = pcm_hugepage_take(huge, run);
-	pcm_page_heap_list_locked(huge);
-	if (pcm_page_heap_warm_locked() < heap.low_warm)
-		heap.low_warm = pcm_page_heap_warm_locked();
+	heap.npages_free -= run.npages;
+	heap.npages_cold -= ncold;
+	change_list_locked(huge, &before);
+	note_low_locked();
 	return ncold;
 }
 
@@ -163,11 +207,19 @@ void
 pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 			  bool cold)
 {
-	pcm_page_heap_unlist_locked(huge);
-	pcm_hugepage_give(huge, run, cold);
-	if (cold)
+	struct place before = place_of(huge);
+
+	if (cold) {
+		/* It is told more than what is free. */
+		pcm_page_heap_unlist_locked(huge);
+		pcm_hugepage_give(huge, run, cold);
 		note_released(huge);
-	pcm_page_heap_list_locked(huge);
+		pcm_page_heap_list_locked(huge);
+		return;
+	}
+	pcm_hugepage_give(huge, run, cold);
+	heap.npages_free += run.npages;
+	change_list_locked(huge, &before);
 }
 
 /*
@@ -286,7 +338,7 @@ find_warm_in_either(const struct pcm_huge_set *one,
 	}
 	if (find_warm(one, wanted) || find_warm(other, wanted))
 		return true;
-	heap.vain = wanted->npages;
+	heap.vain = (uint16_t)wanted->npages;
 	heap.skip = PCM_WARM_SKIP;
 	return false;
 }

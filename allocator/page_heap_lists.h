@@ -50,22 +50,24 @@ struct pcm_huge_set {
 
 /*
  * What a small process uses stands together: the lists of intact ones with long free runs, and
- * what follows them.
+ * what follows them. What every run that is taken or given back writes to is one cache line.
  */
 struct pcm_page_heap {
 	struct pcm_huge_set set[PCM_NSETS];
-	struct pcm_lock lock;
+	struct {
+		struct pcm_lock lock;
+		size_t nhuge, npages_free, npages_cold;
+		size_t low_warm;   /* least free warm pages since the last decay */
+		size_t low_before; /* and between the last two */
+		size_t record; /* most pages in use, lately: pcm_page_heap_tight() */
+		uint16_t vain; /* pages of the last run with memory looked for in vain */
+		uint16_t skip; /* searches for as many that are left out from now on */
+	} PCM_LINE_ALIGNED;
+	size_t nkind[PCM_HUGE_NKINDS], npages_extra;
+	size_t nbacked, nadvised;
 	struct pcm_hugepage *all;
 	struct pcm_hugepage *cursor; /* the next one that thp.c looks at */
 	struct pcm_hugepage *pinned; /* is being collapsed; keeps its memory */
-	unsigned vain; /* pages of the last run with memory that was looked for in vain */
-	unsigned skip; /* searches for as many that are left out from now on */
-	size_t nhuge, nkind[PCM_HUGE_NKINDS];
-	size_t npages_free, npages_cold, npages_extra;
-	size_t nbacked, nadvised;
-	size_t low_warm;   /* least free warm pages since the last decay */
-	size_t low_before; /* and between the last two */
-	size_t record;	   /* most pages in use, lately: see pcm_page_heap_tight() */
 	bool shed_in_vain; /* since the last decay */
 	uint32_t releases; /* calls of pcm_page_heap_release() */
 	uint32_t ticks;

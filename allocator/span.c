@@ -340,6 +340,12 @@ pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 	return *fault == PCM_SPAN_OK;
 }
 
+bool
+pcm_span_put_single(struct pcm_span *span)
+{
+	return __atomic_exchange_n(&span->free[0], 1, __ATOMIC_RELAXED) == 0;
+}
+
 /* The blocks of OS pages first ... end - 1; the last page may have a tail without. */
 static void
 blocks_of(const struct pcm_span *span, unsigned first, unsigned end,

@@ -105,6 +105,12 @@ unsigned pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
 		      enum pcm_span_fault *fault);
 
 /*
+ * pcm_span_put_single() - the only block of a span of one is free, if the caller is the first
+ * to say so: false otherwise. No lock needed.
+ */
+bool pcm_span_put_single(struct pcm_span *span);
+
+/*
  * Whole OS pages of a span whose blocks are all free can go back to the system while
  * the span lives. Nobody may take those blocks meanwhile: they are held.
  */
@@ -125,7 +131,7 @@ void pcm_span_hold(struct pcm_span *span, const struct pcm_span_run *run);
 void pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
 		     bool cold);
 
-/* The tick that spans are stamped with; relaxed: only decay, and what homes keep, follow. */
+/* The tick that spans are stamped with; relaxed: only decay follows from it. */
 extern PCM_HIDDEN uint8_t pcm_span_tick;
 
 static inline uint8_t

@@ -7,8 +7,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capacity.h"
+#include "depot.h"
 #include "limit.h"
 #include "lock.h"
+#include "magazine.h"
 #include "pagemap.h"
 #include "percpu.h"
 #include "single_thread.h"
@@ -88,8 +91,19 @@ START_TEST(home_without_spans)
 }
 END_TEST
 
-#define KEPT_SPANS (PCM_CENTRAL_CROWDED + 4)
-#define KEPT_TICKS 20
+#define KEPT_SPANS 12
+
+/* A home that asks its depot so often reuses what it frees, if it puts little there. */
+#define ASKS 64
+
+/* Of a class that has magazines, or nobody would ask. */
+static void ask(unsigned int class, unsigned int home, unsigned int n)
+{
+	while (pcm_capacity(class) == 0)
+		pcm_capacity_miss(class, home);
+	while (n-- > 0)
+		must(pcm_depot_get_full(class, home, PCM_MAG_NONE) == PCM_MAG_NONE);
+}
 
 /* From home 2, out of spans alone. */
 static void *fill_one(unsigned int class)
@@ -115,21 +129,22 @@ static void *take_any(unsigned int class)
 static void *(*const ways[])(unsigned int class) = { fill_one, take_one, take_any };
 
 /*
- * A class of which home 1 has so many spans, all in use but for one block of each of the
- * first `nfree`; in a heap that is not small, of a process with threads.
+ * A class that home 1 reuses, and of which it has KEPT_SPANS spans, all in use but for one
+ * block of each of the first `nfree`; in a heap that is not small, of a process with threads.
  */
-static unsigned int keeping(unsigned int nspans, unsigned int nfree)
+static unsigned int keeping(unsigned int nfree)
 {
 	unsigned int c = unused_class_of(8, 1), n = pcm_size_class[c].nobjs, i;
 
 	crowd(c);
-	for (i = 0; i < nspans; i++)
+	for (i = 0; i < KEPT_SPANS; i++)
 		must(pcm_central_fill_aligned(c, 1, objs + i * n, n) == n);
 	for (i = 0; i < nfree; i++)
 		pcm_central_flush(c, objs + i * n, 1);
 	pcm_size_class_use_all();
 	atomic_store(&pcm_clone_used, true);
-	must(stats_of(c).nspans == nspans);
+	ask(c, 1, ASKS);
+	must(stats_of(c).nspans == KEPT_SPANS);
 	return c;
 }
 
@@ -143,10 +158,10 @@ static void must_give(unsigned int c, bool gives)
 	must(stats_of(c).nspans == (gives ? nspans : nspans + 1));
 }
 
-/* A home that has much, and most of it in use, keeps what is free. */
+/* A home that mostly takes again what it frees keeps what is free. */
 START_TEST(home_keeps)
 {
-	must_give(keeping(KEPT_SPANS, 2), false);
+	must_give(keeping(2), false);
 }
 END_TEST
 
@@ -169,53 +184,69 @@ static void near_limit(unsigned int c)
 	atomic_store(&pcm_limit_near, true);
 }
 
-static void not_for_long(unsigned int c)
+static void a_tick(unsigned int c)
 {
 	(void)c;
-	pcm_span_tick = (uint8_t)(pcm_span_tick + KEPT_TICKS);
+	pcm_depot_decay();
 }
 
-static void a_quarter_free(unsigned int c)
+/* More than three quarters. */
+static void most_is_free(unsigned int c)
 {
 	unsigned int n = pcm_size_class[c].nobjs, i;
 
 	for (i = 2; i < KEPT_SPANS; i++)
-		pcm_central_flush(c, objs + i * n, n / 2);
+		pcm_central_flush(c, objs + i * n, n - 1);
+}
+
+/* A magazine with one block is put, and it has asked a little less often than that allows. */
+static void puts_more(unsigned int c)
+{
+	void **mag = pcm_mag_new(8);
+
+	must(mag != PCM_MAG_NONE);
+	pcm_mag_push(&mag, objs[3 * pcm_size_class[c].nobjs]);
+	pcm_depot_put(c, 1, mag);
+	must(pcm_depot_nobjs(c) == 1);
 }
 
 static void (*const reasons[])(unsigned int c) = {
-	small_heap, single_thread, near_limit, not_for_long, a_quarter_free,
+	small_heap, single_thread, near_limit, a_tick, most_is_free, puts_more,
 };
 
 /* But not whatever happens. */
 START_TEST(home_gives)
 {
-	unsigned int c = keeping(KEPT_SPANS, 2);
+	unsigned int c = keeping(2);
 
 	reasons[_i](c);
 	must_give(c, true);
 }
 END_TEST
 
-/* A home that has little gives it. */
-START_TEST(home_with_little_gives)
+/* Half of what is free is not most of it. */
+START_TEST(home_keeps_half)
 {
-	must_give(keeping(PCM_CENTRAL_CROWDED - 1, 2), true);
-	must_give(keeping(PCM_CENTRAL_CROWDED, 2), false);
+	unsigned int c = keeping(2), n = pcm_size_class[c].nobjs, i;
+
+	for (i = 2; i < KEPT_SPANS; i++)
+		pcm_central_flush(c, objs + i * n, n / 2);
+	must_give(c, false);
 }
 END_TEST
 
-/* If it has taken something lately. */
+/* As long as it asks. */
 START_TEST(home_keeps_for_a_while)
 {
-	unsigned int c = keeping(KEPT_SPANS, 2);
+	unsigned int c = keeping(2);
 
-	not_for_long(c);
-	must(pcm_central_fill_aligned(c, 1, objs, 1) == 1);
+	pcm_depot_decay();
+	ask(c, 1, ASKS / 2);
 	must_give(c, false);
-	pcm_span_tick = (uint8_t)(pcm_span_tick + KEPT_TICKS - 1);
+	pcm_depot_decay();
+	pcm_depot_decay();
 	must(pcm_central_fill_aligned(c, 2, objs, pcm_size_class[c].nobjs - 1) > 0);
-	must_give(c, false);
+	must_give(c, true);
 }
 END_TEST
 
@@ -230,7 +261,7 @@ static size_t nfree_of(unsigned int class, unsigned int home)
  */
 START_TEST(kept_if_there_is_memory)
 {
-	unsigned int c = keeping(KEPT_SPANS, 4);
+	unsigned int c = keeping(4);
 	size_t left;
 
 	pcm_limit_init(SIZE_MAX, pcm_limit_held());
@@ -352,7 +383,7 @@ int main(void)
 	tcase_add_test(tests, home_without_spans);
 	tcase_add_test(tests, home_keeps);
 	tcase_add_loop_test(tests, home_gives, 0, PCM_ARRAY_LEN(reasons));
-	tcase_add_test(tests, home_with_little_gives);
+	tcase_add_test(tests, home_keeps_half);
 	tcase_add_test(tests, home_keeps_for_a_while);
 	tcase_add_loop_test(tests, kept_if_there_is_memory, 0, PCM_ARRAY_LEN(ways));
 	tcase_add_test(tests, strangers);
