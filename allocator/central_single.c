@@ -61,7 +61,10 @@ pcm_central_put_singles(unsigned class, void *const *objs, unsigned n)
 		put(class, objs[i]);
 }
 
-/* What one home counts and another one takes off cancels out in the sum. */
+/*
+ * What one home counts and another one takes off cancels out in the sum. Of a block that
+ * comes and goes meanwhile the latter alone may be seen.
+ */
 size_t
 pcm_central_nsingles(unsigned class)
 {
@@ -71,5 +74,5 @@ pcm_central_nsingles(unsigned class)
 	for (home = 0; home < PCM_NHOMES; home++)
 		n += atomic_load_explicit(&pcm_centrals[home][class].nsingle,
 					  memory_order_relaxed);
-	return n;
+	return n > PTRDIFF_MAX ? 0 : n;
 }

@@ -112,6 +112,18 @@ START_TEST(zeroed)
 }
 END_TEST
 
+/* A home's count may be below 0, and the sum as it is seen in passing, too. */
+START_TEST(sum_in_passing)
+{
+	unsigned int c = single();
+
+	pcm_centrals[3][c].nsingle--;
+	must(stats_of(c).nspans == 0 && stats_of(c).nbytes == 0);
+	pcm_centrals[5][c].nsingle += 3;
+	must(stats_of(c).nspans == 2 && stats_of(c).nbytes == 2 * SIZE);
+}
+END_TEST
+
 static void flush_it(void *p)
 {
 	pcm_central_flush(single(), &p, 1);
@@ -233,6 +245,7 @@ int main(void)
 	tcase_add_test(tests, which);
 	tcase_add_test(tests, out_and_back);
 	tcase_add_test(tests, zeroed);
+	tcase_add_test(tests, sum_in_passing);
 	tcase_add_test(tests, faults);
 	tcase_add_test(tests, no_memory);
 	tcase_add_test(tests, threads);
