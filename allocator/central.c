@@ -21,13 +21,6 @@
  */
 #define ALL_SIZES_AT ((size_t)8 << 20)
 
-static bool
-has_all_sizes(void)
-{
-	return PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
-					       memory_order_relaxed));
-}
-
 /* The page heap had nothing, a while ago; cleared by the next tick. Relaxed, a hint. */
 static atomic_bool exhausted;
 
@@ -58,7 +51,7 @@ keeps(const struct pcm_central *other, unsigned class, unsigned home)
 {
 	size_t nall = pcm_central_nall(other);
 
-	return has_all_sizes() && !spares_memory() && !pcm_single_threaded() &&
+	return pcm_size_class_has_all() && !spares_memory() && !pcm_single_threaded() &&
 		pcm_home_reuses(home, class) &&
 		pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR;
 }
@@ -160,7 +153,7 @@ next_length(unsigned class, unsigned home)
 {
 	const struct pcm_central *central = &pcm_centrals[home][class];
 	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t part = has_all_sizes() ? PART : PART_OF_FEW_SIZES;
+	size_t part = pcm_size_class_has_all() ? PART : PART_OF_FEW_SIZES;
 	size_t most = pcm_central_nall(central) / (part * sc->nobjs);
 	size_t times = 1;
 
@@ -180,7 +173,7 @@ pcm_central_new_span(unsigned class, size_t npages)
 
 	if (start == NULL)
 		return NULL;
-	if (!has_all_sizes() && pcm_limit_held() >= ALL_SIZES_AT)
+	if (!pcm_size_class_has_all() && pcm_limit_held() >= ALL_SIZES_AT)
 		pcm_size_class_use_all();
 	span = pcm_span_new_small(start, npages, class, zeroed);
 	if (span == NULL)

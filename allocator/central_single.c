@@ -9,15 +9,12 @@
 #include <stdatomic.h>
 
 #include "central_lists.h"
-#include "page_heap.h"
 
 /* In a small heap all CPUs count at the first home: the others' tables have no memory yet. */
 static _Atomic size_t *
 count(unsigned class)
 {
-	unsigned home = atomic_load_explicit(&pcm_size_class_all, memory_order_relaxed) ?
-				pcm_percpu_home() :
-				0;
+	unsigned home = pcm_size_class_has_all() ? pcm_percpu_home() : 0;
 
 	return &pcm_centrals[home][class].nsingle;
 }
@@ -35,10 +32,9 @@ pcm_central_take_single(unsigned class, bool *zeroed)
 }
 
 static void
-put(unsigned class, void *p)
+put(unsigned class, void *p, struct pcm_span **empty)
 {
 	struct pcm_span *span = pcm_central_span_of(class, p);
-	size_t nbytes;
 
 	if (PCM_UNLIKELY(span == NULL))
 		pcm_central_report(p, PCM_SPAN_FREE_ALREADY);
@@ -46,19 +42,20 @@ put(unsigned class, void *p)
 		pcm_central_report(p, PCM_SPAN_NOT_A_BLOCK);
 	if (PCM_UNLIKELY(!pcm_span_put_single(span)))
 		pcm_central_report(p, PCM_SPAN_FREE_ALREADY);
-	nbytes = span->nbytes;
 	atomic_fetch_sub_explicit(count(class), 1, memory_order_relaxed);
-	pcm_span_delete(span);
-	pcm_page_heap_free(p, nbytes >> PCM_PAGE_SHIFT);
+	span->next = *empty;
+	*empty = span;
 }
 
 void
 pcm_central_put_singles(unsigned class, void *const *objs, unsigned n)
 {
+	struct pcm_span *empty = NULL;
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		put(class, objs[i]);
+		put(class, objs[i], &empty);
+	pcm_central_give_back(empty);
 }
 
 /*

@@ -14,6 +14,7 @@
 #define PCM_SIZE_CLASS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,6 +82,14 @@ void pcm_size_class_use_all(void);
 
 /* Release in use_all(); who reads it with acquire finds the new tables. */
 extern PCM_HIDDEN atomic_bool pcm_size_class_all;
+
+/* The same for who does not read the tables: the heap is not small. */
+static inline bool
+pcm_size_class_has_all(void)
+{
+	return PCM_LIKELY(atomic_load_explicit(&pcm_size_class_all,
+					       memory_order_relaxed));
+}
 
 /* Class of n <= PCM_SMALL_MAX bytes. */
 PCM_ALWAYS_INLINE unsigned

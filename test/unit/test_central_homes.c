@@ -224,7 +224,7 @@ START_TEST(home_gives)
 }
 END_TEST
 
-/* Half of what is free is not most of it. */
+/* If half of its blocks are free, too. */
 START_TEST(home_keeps_half)
 {
 	unsigned int c = keeping(2), n = pcm_size_class[c].nobjs, i;

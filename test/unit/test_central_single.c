@@ -4,19 +4,17 @@
  */
 #include "mixed_kit.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include "limit.h"
 #include "page_heap.h"
 #include "page_heap_check.h"
 #include "span.h"
+#include "storm.h"
 
 #define SIZE ((size_t)40960)
 
 static unsigned int single(void)
 {
-	unsigned int c = pcm_size_class_of(SIZE);
+	unsigned int c;
 
 	pcm_size_class_use_all();
 	c = pcm_size_class_of(SIZE);
@@ -187,43 +185,37 @@ START_TEST(no_memory)
 }
 END_TEST
 
-#define NTHREADS 4
-#define ROUNDS 20000
 #define PLACES 64
+#define LAST (SIZE / sizeof(unsigned int) - 1)
 
 static _Atomic(void *) places[PLACES];
 
 /* Blocks that one thread takes and another one frees, on whatever CPU. */
-static void *pass_on(void *arg)
+static void pass_on(unsigned int self)
 {
-	unsigned int c = *(unsigned int *)arg, i, n = 0;
-	size_t mark = (size_t)&n;
+	static __thread unsigned int round;
+	unsigned int c = pcm_size_class_of(SIZE), *p = take_single(c), *old;
+	void *other;
 
-	for (i = 0; i < ROUNDS; i++) {
-		size_t *p = take_single(c);
-		void *old;
-
-		p[0] = p[SIZE / sizeof(size_t) - 1] = mark;
-		must(p[0] == mark && p[SIZE / sizeof(size_t) - 1] == mark);
-		old = atomic_exchange(&places[(i * 7 + mark / 4096) % PLACES], p);
-		if (old != NULL) {
-			must(((size_t *)old)[0] ==
-			     ((size_t *)old)[SIZE / sizeof(size_t) - 1]);
-			pcm_central_flush(c, &old, 1);
-		}
-	}
-	return NULL;
+	p[0] = p[LAST] = self;
+	must(((volatile unsigned int *)p)[0] == self &&
+	     ((volatile unsigned int *)p)[LAST] == self);
+	other = atomic_exchange(&places[(round++ * 7 + self) % PLACES], p);
+	if (other == NULL)
+		return;
+	old = other;
+	must(old[0] == old[LAST]);
+	pcm_central_flush(c, &other, 1);
 }
 
 START_TEST(threads)
 {
+	struct storm storm = { .nthreads = storm_threads(),
+			       .seconds = 1,
+			       .work = pass_on };
 	unsigned int c = single(), i, n = 0;
-	pthread_t thread[NTHREADS];
 
-	for (i = 0; i < NTHREADS; i++)
-		must(pthread_create(&thread[i], NULL, pass_on, &c) == 0);
-	for (i = 0; i < NTHREADS; i++)
-		must(pthread_join(thread[i], NULL) == 0);
+	storm_run(&storm);
 	for (i = 0; i < PLACES; i++)
 		n += atomic_load(&places[i]) != NULL;
 	must(stats_of(c).nspans == n);
