@@ -22,15 +22,16 @@
  */
 #define LINE 64u
 
-static void
-put_in_order(void ***mag, void **objs, unsigned n, unsigned size)
+static void **
+put_in_order(void **top, void *const *objs, unsigned n, unsigned size)
 {
 	unsigned lane, i, nlanes = (LINE + size - 1) / size;
 
 	for (lane = nlanes < n ? nlanes : n; lane-- > 0;)
 		for (i = lane + (n - 1 - lane) / nlanes * nlanes + nlanes;
 		     i > lane; i -= nlanes)
-			pcm_mag_push(mag, objs[i - nlanes]);
+			pcm_mag_push(&top, objs[i - nlanes]);
+	return top;
 }
 
 /*
@@ -56,8 +57,7 @@ fill(unsigned class, unsigned home, void **mag, bool aligned)
 		pcm_mag_delete(mag);
 		return PCM_MAG_NONE;
 	}
-	put_in_order(&mag, objs, n, pcm_size_class[class].size);
-	return mag;
+	return put_in_order(mag, objs, n, pcm_size_class[class].size);
 }
 
 /* A magazine that came out of a loaded word becomes the spare one. */

@@ -423,10 +423,17 @@ span_locked(unsigned class, const void *p, struct pcm_central **central)
 
 /*
  * What has gone cold in a magazine lies in as many spans: their descriptors are fetched
- * together, rather than one cache miss after the other under the lock. Not where a sample
- * lies in one or two pages.
+ * together, rather than one cache miss after the other under the lock. Not where they lie near
+ * each other, as what was allocated and freed in a run does, or a sample in one or two pages.
  */
 #define FETCH_SAMPLE 8u
+#define NEAR ((uintptr_t)64 << 10)
+
+static bool
+is_near(const void *p, const void *q)
+{
+	return (uintptr_t)p - (uintptr_t)q + NEAR < 2 * NEAR;
+}
 
 static void
 fetch_spans(void *const *objs, unsigned n)
@@ -434,6 +441,8 @@ fetch_spans(void *const *objs, unsigned n)
 	uintptr_t page, before = 0;
 	unsigned i, npages = 0;
 
+	if (is_near(objs[n / 2], objs[0]) && is_near(objs[n - 1], objs[0]))
+		return;
 	for (i = 0; i < n && (i < FETCH_SAMPLE || npages > 2); i++) {
 		page = (uintptr_t)objs[i] >> PCM_PAGE_SHIFT;
 		if (page == before)

@@ -122,6 +122,19 @@ get_n(const uint16_t *n)
 	return __atomic_load_n(n, __ATOMIC_RELAXED);
 }
 
+static void
+add_objs(struct pcm_depot *depot, int n)
+{
+	__atomic_store_n(&depot->nobjs, depot->nobjs + (unsigned)n,
+			 __ATOMIC_RELAXED);
+}
+
+static unsigned
+get_objs(const struct pcm_depot *depot)
+{
+	return __atomic_load_n(&depot->nobjs, __ATOMIC_RELAXED);
+}
+
 /* False: there are enough of them. */
 static bool
 push_empty_locked(struct pcm_depot *depot, void **mag)
@@ -163,7 +176,7 @@ pop_full_locked(struct pcm_home *home, unsigned class)
 	set_n(&depot->nfull, depot->nfull - 1u);
 	if (depot->nfull < depot->low)
 		depot->low = depot->nfull;
-	depot->nobjs -= pcm_mag_count(mag);
+	add_objs(depot, -(int)pcm_mag_count(mag));
 	add_to_home(home, class, -(ptrdiff_t)pcm_mag_count(mag));
 	return mag;
 }
@@ -222,6 +235,7 @@ little_in_all(size_t in_home, size_t nbytes)
 		in_all_homes() + nbytes <= most;
 }
 
+/* Without the lock it is a guess. */
 static bool
 has_room(const struct pcm_home *home, unsigned class, void **mag)
 {
@@ -232,8 +246,8 @@ has_room(const struct pcm_home *home, unsigned class, void **mag)
 
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
-	return depot->nobjs * size + nbytes <= MAX_BYTES &&
-		depot->nfull < UINT16_MAX && little_in_all(in_home, nbytes);
+	return get_objs(depot) * size + nbytes <= MAX_BYTES &&
+		get_n(&depot->nfull) < UINT16_MAX && little_in_all(in_home, nbytes);
 }
 
 /* Returns false if there are enough of them. */
@@ -242,12 +256,11 @@ push_full_locked(struct pcm_home *home, unsigned class, void **mag)
 {
 	struct pcm_depot *depot = &home->depot[class];
 
-	set_reuse(depot, get_reuse(depot) - 1);
 	if (!has_room(home, class, mag))
 		return false;
 	push(&depot->full, mag);
 	set_n(&depot->nfull, depot->nfull + 1u);
-	depot->nobjs += pcm_mag_count(mag);
+	add_objs(depot, (int)pcm_mag_count(mag));
 	add_to_home(home, class, (ptrdiff_t)pcm_mag_count(mag));
 	return true;
 }
@@ -273,13 +286,23 @@ minds_strangers(unsigned class, unsigned home)
 		pcm_home_reuses(home, class);
 }
 
-/* See central.h for what leaves. The magazine may be empty, before and afterwards. */
+/*
+ * What stays of a magazine that is to be put: nothing where there is no room for it. See
+ * central.h for what leaves otherwise. It may be empty, before and afterwards.
+ */
 static void **
 sift(unsigned class, unsigned which, void **mag)
 {
+	struct pcm_home *home = &pcm_homes[which];
+	struct pcm_depot *depot = &home->depot[class];
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
+	if (n == 0)
+		return mag;
+	set_reuse(depot, get_reuse(depot) - 1);
+	if (!has_room(home, class, mag))
+		return pcm_depot_flush(class, mag);
 	n = pcm_central_sift(class, objs, n);
 	if (n > 0 && minds_strangers(class, which))
 		n = pcm_central_send_strangers(class, which, objs, n);

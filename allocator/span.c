@@ -1,5 +1,5 @@
 /*
- * span.c - descriptors and their bitmaps.
+ * span.c - descriptors and their bitmaps, and blocks out of them.
  *
  * The bitmap lies outside the blocks: a flush does not touch blocks that have
  * gone cold, a fill hands out neighbours, and a double free is seen.
@@ -8,14 +8,13 @@
 
 #include <string.h>
 
-#include "bits.h"
 #include "meta.h"
 #include "mixed.h"
 #include "pagemap.h"
 #include "reclaim.h"
 #include "size_class.h"
+#include "span_bits.h"
 
-#define WORD_BITS 64u
 #define COLD_BITS 16u
 
 /* With a bitmap of two words it is one unit of metadata. */
@@ -26,7 +25,7 @@ uint8_t pcm_span_tick;
 static size_t
 nwords(const struct pcm_span *span)
 {
-	return (span->nobjs + WORD_BITS - 1) / WORD_BITS;
+	return (span->nobjs + PCM_WORD_BITS - 1) / PCM_WORD_BITS;
 }
 
 static size_t
@@ -39,7 +38,7 @@ static void
 set_all_free(struct pcm_span *span)
 {
 	size_t n = nwords(span);
-	unsigned rest = span->nobjs % WORD_BITS;
+	unsigned rest = span->nobjs % PCM_WORD_BITS;
 
 	memset(span->free, 0xff, n * sizeof(uint64_t));
 	if (rest != 0)
@@ -120,20 +119,6 @@ pcm_span_delete(struct pcm_span *span)
 	pcm_meta_free(span, descriptor_bytes(span));
 }
 
-/* pcm_span_check() reads without the lock. */
-static void
-set_word(struct pcm_span *span, size_t i, uint64_t word)
-{
-	__atomic_store_n(&span->free[i], word, __ATOMIC_RELAXED);
-}
-
-static void
-touch(struct pcm_span *span)
-{
-	span->tick = pcm_span_now();
-	span->settled = false;
-}
-
 /* Bits low ... high; all of them up to the last bit if there are more. */
 static uint16_t
 bits(size_t low, size_t high)
@@ -176,11 +161,11 @@ take_bits(uint64_t *word, void **objs, unsigned n, char *base, uint32_t size,
 
 	if (left + (left & -left) == 0) {
 		char *obj = base + (size_t)bit * size;
-		unsigned end = n < WORD_BITS - bit ? bit + n : WORD_BITS;
+		unsigned end = n < PCM_WORD_BITS - bit ? bit + n : PCM_WORD_BITS;
 
 		for (*last = end - 1; taken < end - bit; obj += size)
 			objs[taken++] = obj;
-		*word = end == WORD_BITS ? 0 : ~(uint64_t)0 << end;
+		*word = end == PCM_WORD_BITS ? 0 : ~(uint64_t)0 << end;
 		return taken;
 	}
 	for (; left != 0 && taken < n; left &= left - 1) {
@@ -197,12 +182,12 @@ static unsigned
 take_from_word(struct pcm_span *span, void **objs, unsigned n)
 {
 	uint32_t size = pcm_size_class[span->class].size;
-	unsigned i, bit, taken, first = span->first * WORD_BITS;
+	unsigned i, bit, taken, first = span->first * PCM_WORD_BITS;
 	uint64_t word = span->free[span->first];
 
 	taken = take_bits(&word, objs, n, span->start + (size_t)first * size,
 			  size, &bit);
-	set_word(span, span->first, word);
+	pcm_span_set_word(span, span->first, word);
 	span->nfree = (uint16_t)(span->nfree - taken);
 	note_taken(span, first + bit);
 	for (i = 0; PCM_UNLIKELY(span->cold != 0) && i < taken; i++)
@@ -215,7 +200,7 @@ pcm_span_take(struct pcm_span *span, void **objs, unsigned n)
 {
 	unsigned taken = 0;
 
-	touch(span);
+	pcm_span_touch(span);
 	while (taken < n && span->nfree > 0) {
 		if (span->free[span->first] == 0)
 			span->first++;
@@ -236,114 +221,6 @@ pcm_span_take_one(struct pcm_span *span, bool *zeroed)
 	/* It was fresh if it moved the mark. */
 	*zeroed = span->fresh != fresh;
 	return obj;
-}
-
-/* Of nobjs blocks of the class the one that begins at `offset` in its span; false: none. */
-PCM_ALWAYS_INLINE bool
-block_index(const struct pcm_size_class *class, uint32_t nobjs, size_t offset,
-	    uint32_t *index)
-{
-	*index = pcm_size_class_index(class, (uint32_t)offset);
-	return *index < nobjs && *index * class->size == offset;
-}
-
-/* A word of the bitmap, while blocks of it are put. */
-struct open_word {
-	unsigned at;
-	uint64_t bits;
-};
-
-static void
-close_word(struct pcm_span *span, const struct open_word *word)
-{
-	set_word(span, word->at, word->bits);
-	if (word->at < span->first)
-		span->first = (uint16_t)word->at;
-}
-
-PCM_ALWAYS_INLINE enum pcm_span_fault
-put_one(struct pcm_span *span, struct open_word *word, uint32_t index)
-{
-	uint64_t bit = (uint64_t)1 << (index % WORD_BITS);
-
-	if (index / WORD_BITS != word->at) {
-		close_word(span, word);
-		word->at = index / WORD_BITS;
-		word->bits = span->free[word->at];
-	}
-	if (PCM_UNLIKELY(word->bits & bit))
-		return PCM_SPAN_FREE_ALREADY;
-	word->bits |= bit;
-	return PCM_SPAN_OK;
-}
-
-/* Two blocks or more; what the loop needs is copied first, and stays in registers. */
-static PCM_NOINLINE unsigned
-put_several(struct pcm_span *span, void *const *objs, unsigned n,
-	    enum pcm_span_fault *fault)
-{
-	const struct pcm_size_class class = pcm_size_class[span->class];
-	struct open_word word = { span->first, span->free[span->first] };
-	const char *start = span->start;
-	size_t nbytes = span->nbytes;
-	uint32_t nobjs = span->nobjs;
-	enum pcm_span_fault found = PCM_SPAN_OK;
-	unsigned done;
-
-	for (done = 0; done < n; done++) {
-		size_t offset = (size_t)((const char *)objs[done] - start);
-		uint32_t index;
-
-		if (offset >= nbytes)
-			break;
-		found = PCM_SPAN_NOT_A_BLOCK;
-		if (PCM_LIKELY(block_index(&class, nobjs, offset, &index)))
-			found = put_one(span, &word, index);
-		if (PCM_UNLIKELY(found != PCM_SPAN_OK))
-			break;
-	}
-	close_word(span, &word);
-	span->nfree = (uint16_t)(span->nfree + done);
-	*fault = found;
-	return done;
-}
-
-/* One block: where blocks were freed in no order each lies in another span. */
-static enum pcm_span_fault
-put_single(struct pcm_span *span, size_t offset)
-{
-	struct open_word word;
-	enum pcm_span_fault found;
-	uint32_t index;
-
-	if (PCM_UNLIKELY(!block_index(&pcm_size_class[span->class], span->nobjs,
-				      offset, &index)))
-		return PCM_SPAN_NOT_A_BLOCK;
-	word.at = index / WORD_BITS;
-	word.bits = span->free[word.at];
-	found = put_one(span, &word, index);
-	if (PCM_UNLIKELY(found != PCM_SPAN_OK))
-		return found;
-	close_word(span, &word);
-	span->nfree++;
-	return PCM_SPAN_OK;
-}
-
-unsigned
-pcm_span_put(struct pcm_span *span, void *const *objs, unsigned n,
-	     enum pcm_span_fault *fault)
-{
-	touch(span);
-	if (n > 1 && pcm_span_covers(span, objs[1]))
-		return put_several(span, objs, n, fault);
-	*fault = put_single(span, pcm_span_offset(span, objs[0]));
-	return *fault == PCM_SPAN_OK;
-}
-
-bool
-pcm_span_put_single(struct pcm_span *span)
-{
-	return __atomic_exchange_n(&span->free[0], 1, __ATOMIC_RELAXED) == 0;
 }
 
 /* The blocks of OS pages first ... end - 1; the last page may have a tail without. */
@@ -415,8 +292,8 @@ pcm_span_unhold(struct pcm_span *span, const struct pcm_span_run *run,
 	if (run->nblocks > 0)
 		pcm_bits_write(span->free, 1, run->block, end, true);
 	span->nfree = (uint16_t)(span->nfree + run->nblocks - twice);
-	if (run->block / WORD_BITS < span->first)
-		span->first = (uint16_t)(run->block / WORD_BITS);
+	if (run->block / PCM_WORD_BITS < span->first)
+		span->first = (uint16_t)(run->block / PCM_WORD_BITS);
 	if (cold)
 		span->cold |= bits(run->first, run->first + run->npages - 1);
 }
@@ -439,12 +316,12 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 		return pcm_mixed_check(span, p);
 	if (kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
-	if (!block_index(&pcm_size_class[span->class], span->nobjs,
+	if (!pcm_span_index(&pcm_size_class[span->class], span->nobjs,
 			 pcm_span_offset(span, p), &index))
 		return PCM_SPAN_NOT_A_BLOCK;
-	word = __atomic_load_n(&span->free[index / WORD_BITS],
+	word = __atomic_load_n(&span->free[index / PCM_WORD_BITS],
 			       __ATOMIC_RELAXED);
-	return word >> (index % WORD_BITS) & 1 ? PCM_SPAN_FREE_ALREADY :
+	return word >> (index % PCM_WORD_BITS) & 1 ? PCM_SPAN_FREE_ALREADY :
 						 PCM_SPAN_OK;
 }
 

@@ -16,7 +16,7 @@ UNIT_RSEQ := test_rseq_process test_rseq_section test_rseq_abort \
 	test_rseq_stopped test_rseq_thread test_rseq_fence test_clone
 UNIT_PERCPU := test_lock test_magazine test_percpu test_percpu_storm \
 	test_shard test_fork_stop
-UNIT_ALLOCATOR := test_size_class test_pagemap test_span test_central \
+UNIT_ALLOCATOR := test_size_class test_pagemap test_span test_span_put test_central \
 	test_central_homes test_central_single test_central_long test_bits test_mixed test_mixed_twice test_mixed_lack \
 	test_depot test_capacity test_cache test_hugepage test_page_heap test_extents test_mapping \
 	test_large test_meta test_sys test_text test_conf test_emergency \

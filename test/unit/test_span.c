@@ -1,73 +1,11 @@
 /*
  * span: the bitmap against a model, for every class; faults leave no trace.
- *
- * The spans lie at 1 TiB, where nothing is mapped: a span never touches its
- * blocks.
  */
-#include "unit.h"
+#include "span_kit.h"
 
 #include "meta.h"
-#include "pagemap.h"
-#include "size_class.h"
-#include "span.h"
 
-#define BASE ((char *)((uintptr_t)1 << 40))
-#define NOBJS_MAX 8192
 #define STEPS 3000
-
-/* The model: is block k free? */
-static bool is_free[NOBJS_MAX];
-static unsigned int nfree;
-
-static bool longest; /* spans are as long as they get, not as short */
-
-static void setup(void)
-{
-	must(pcm_pagemap_prepare(BASE, (size_t)1 << 30));
-}
-
-static size_t size_of(unsigned int class)
-{
-	return pcm_size_class[class].size;
-}
-
-static unsigned int npages_of(unsigned int class)
-{
-	unsigned int npages = pcm_size_class[class].npages, times = 1;
-
-	while (longest && 2 * times <= pcm_size_class[class].longest)
-		times *= 2;
-	return times * npages;
-}
-
-static struct pcm_span *new_span(unsigned int class)
-{
-	size_t npages = npages_of(class);
-	struct pcm_span *span = pcm_span_new_small(BASE, npages, class, true);
-	unsigned int k;
-
-	must(span != NULL);
-	must(span->nobjs == (npages << PCM_PAGE_SHIFT) / size_of(class));
-	must(span->nobjs <= NOBJS_MAX);
-	for (k = 0; k < NOBJS_MAX; k++)
-		is_free[k] = k < span->nobjs;
-	nfree = span->nobjs;
-	return span;
-}
-
-static void must_agree(const struct pcm_span *span)
-{
-	unsigned int k, bits = 0, words = (span->nobjs + 63u) / 64;
-
-	must(span->nfree == nfree);
-	for (k = 0; k < words * 64; k++)
-		must((span->free[k / 64] >> (k % 64) & 1) == is_free[k]);
-	for (k = 0; k < words; k++) {
-		bits += (unsigned int)__builtin_popcountll(span->free[k]);
-		must(k >= span->first || span->free[k] == 0);
-	}
-	must(bits == nfree);
-}
 
 START_TEST(fresh)
 {
@@ -123,19 +61,6 @@ static bool is_block(const struct pcm_span *span, const void *p)
 static bool is_free_there(const struct pcm_span *span, const void *p)
 {
 	return pcm_span_check(span, p) == PCM_SPAN_FREE_ALREADY;
-}
-
-/* Leaves its mark: the span is not settled any more, and was touched in this tick. */
-static unsigned int put_some(struct pcm_span *span, void **objs, unsigned int n,
-			     enum pcm_span_fault *fault)
-{
-	unsigned int done;
-
-	span->settled = true;
-	span->tick = (uint8_t)(pcm_span_tick + 3);
-	done = pcm_span_put(span, objs, n, fault);
-	must(!span->settled && span->tick == pcm_span_tick);
-	return done;
 }
 
 static enum pcm_span_fault put_at(struct pcm_span *span, void *p)
@@ -235,102 +160,6 @@ START_TEST(all_out_and_in)
 		must_agree(span);
 		pcm_span_delete(span);
 	}
-}
-END_TEST
-
-/* What stops a put of several, and what is said of it. */
-enum stop { NOTHING, OUTSIDE, TWICE, INTERIOR, NSTOPS };
-
-static void *stopper(const struct pcm_span *span, enum stop stop, void *put_before)
-{
-	switch (stop) {
-	case OUTSIDE:
-		return BASE + span->nbytes;
-	case TWICE:
-		return put_before;
-	default:
-		return BASE + 1;
-	}
-}
-
-static enum pcm_span_fault said_of(enum stop stop)
-{
-	return stop == TWICE	? PCM_SPAN_FREE_ALREADY :
-	       stop == INTERIOR ? PCM_SPAN_NOT_A_BLOCK :
-				  PCM_SPAN_OK;
-}
-
-static void shuffle(void **p, unsigned int n, uint64_t *state)
-{
-	for (; n > 1; n--) {
-		unsigned int k = (unsigned int)rnd_between(state, 0, n - 1);
-		void *swap = p[k];
-
-		p[k] = p[n - 1];
-		p[n - 1] = swap;
-	}
-}
-
-/* All are taken, and `before` of them put with one call that something stops. */
-static void put_until(struct pcm_span *span, enum stop stop, uint64_t *state)
-{
-	static void *objs[NOBJS_MAX + 1];
-	unsigned int n = span->nobjs, before, i;
-	enum pcm_span_fault fault;
-
-	must(pcm_span_take(span, objs, NOBJS_MAX) == n);
-	shuffle(objs, n, state);
-	/* The first one lies in the span. */
-	before = (unsigned int)rnd_between(state, stop == INTERIOR ? 0 : 1, n);
-	if (stop != NOTHING) {
-		objs[n] = objs[before];
-		objs[before] = stopper(span, stop, objs[0]);
-	}
-	must(put_some(span, objs, stop == NOTHING ? before : n + 1, &fault) ==
-	     before);
-	must(fault == said_of(stop));
-	for (i = 0; i < span->nobjs; i++)
-		is_free[i] = false;
-	for (i = 0; i < before; i++)
-		is_free[(size_t)((char *)objs[i] - BASE) / size_of(span->class)] =
-			true;
-	nfree = before;
-	must_agree(span);
-}
-
-/* The first one stops it, whatever comes next. */
-static void put_none(struct pcm_span *span)
-{
-	void *objs[2] = { BASE, BASE + span->nbytes };
-	enum pcm_span_fault fault;
-
-	must(put_some(span, objs, 2, &fault) == 0);
-	must(fault == PCM_SPAN_FREE_ALREADY);
-	objs[1] = BASE + size_of(span->class) * (span->nobjs - 1u);
-	must(put_some(span, objs, 2, &fault) == 0);
-	must(fault == PCM_SPAN_FREE_ALREADY);
-	objs[0] = BASE + 1;
-	must(put_some(span, objs, 2, &fault) == 0);
-	must(fault == PCM_SPAN_NOT_A_BLOCK);
-	must_agree(span);
-}
-
-/* In no order, also from a full span, and one alone before what stops it. */
-START_TEST(several_at_once)
-{
-	uint64_t state = testing_seed();
-	unsigned int class, i, stop;
-
-	longest = _i != 0;
-	for (class = 1; class < PCM_NCLASSES; class++)
-		for (stop = 0; stop < NSTOPS; stop++)
-			for (i = 0; i < 4; i++) {
-				struct pcm_span *span = new_span(class);
-
-				put_none(span);
-				put_until(span, (enum stop)stop, &state);
-				pcm_span_delete(span);
-			}
 }
 END_TEST
 
@@ -576,7 +405,6 @@ int main(void)
 	tcase_add_loop_test(tests, fresh, 0, 2);
 	tcase_add_loop_test(tests, random_operations, 0, 2);
 	tcase_add_loop_test(tests, all_out_and_in, 0, 2);
-	tcase_add_loop_test(tests, several_at_once, 0, 2);
 	tcase_add_loop_test(tests, tail, 0, 2);
 	tcase_add_test(tests, single_blocks);
 	tcase_add_test(tests, deleted_large);
