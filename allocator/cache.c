@@ -23,15 +23,36 @@
 #define LINE 64u
 
 static void **
-put_in_order(void **top, void *const *objs, unsigned n, unsigned size)
+put_apart(void **top, void *const *objs, unsigned n, unsigned nlanes)
 {
-	unsigned lane, i, nlanes = (LINE + size - 1) / size;
+	unsigned lane, i;
 
 	for (lane = nlanes < n ? nlanes : n; lane-- > 0;)
 		for (i = lane + (n - 1 - lane) / nlanes * nlanes + nlanes;
 		     i > lane; i -= nlanes)
 			pcm_mag_push(&top, objs[i - nlanes]);
 	return top;
+}
+
+static void **
+put_backwards(void **top, void *const *objs, unsigned n)
+{
+	for (; n >= 4; n -= 4, top += 4) {
+		top[0] = objs[n - 1];
+		top[1] = objs[n - 2];
+		top[2] = objs[n - 3];
+		top[3] = objs[n - 4];
+	}
+	while (n > 0)
+		pcm_mag_push(&top, objs[--n]);
+	return top;
+}
+
+static void **
+put_in_order(void **top, void *const *objs, unsigned n, unsigned size)
+{
+	return size < LINE ? put_apart(top, objs, n, (LINE + size - 1) / size) :
+			     put_backwards(top, objs, n);
 }
 
 /*

@@ -148,24 +148,39 @@ note_taken(struct pcm_span *span, unsigned index)
 		span->fresh = (uint16_t)(index + 1);
 }
 
+/* n blocks that are neighbours, four at a time: there are many such. */
+static void
+neighbours(void **objs, unsigned n, char *obj, size_t size)
+{
+	for (; n >= 4; n -= 4, objs += 4, obj += 4 * size) {
+		objs[0] = obj;
+		objs[1] = obj + size;
+		objs[2] = obj + 2 * size;
+		objs[3] = obj + 3 * size;
+	}
+	for (; n > 0; n--, obj += size)
+		*objs++ = obj;
+}
+
 /*
  * Bits of *word, up to n, become addresses, from the lowest on; *last: the highest of them.
- * Mostly all bits from the first one on are set: neighbours, without looking at each.
+ * Mostly they are one run: neighbours, without looking at each.
  */
 PCM_ALWAYS_INLINE unsigned
 take_bits(uint64_t *word, void **objs, unsigned n, char *base, uint32_t size,
 	  unsigned *last)
 {
 	unsigned taken = 0, bit = (unsigned)__builtin_ctzll(*word);
-	uint64_t left = *word;
+	uint64_t left = *word, above = left + (left & -left);
 
-	if (left + (left & -left) == 0) {
-		char *obj = base + (size_t)bit * size;
-		unsigned end = n < PCM_WORD_BITS - bit ? bit + n : PCM_WORD_BITS;
+	if ((left & above) == 0) {
+		unsigned end = above == 0 ? PCM_WORD_BITS :
+					    (unsigned)__builtin_ctzll(above);
 
-		for (*last = end - 1; taken < end - bit; obj += size)
-			objs[taken++] = obj;
-		*word = end == PCM_WORD_BITS ? 0 : ~(uint64_t)0 << end;
+		taken = n < end - bit ? n : end - bit;
+		neighbours(objs, taken, base + (size_t)bit * size, size);
+		*last = bit + taken - 1;
+		*word = taken == end - bit ? 0 : left & ~(uint64_t)0 << (bit + taken);
 		return taken;
 	}
 	for (; left != 0 && taken < n; left &= left - 1) {
