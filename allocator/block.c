@@ -35,7 +35,7 @@ pcm_block_send_home(unsigned class, void *p)
 		pcm_emergency_defer(p);
 		return;
 	}
-	pcm_central_flush(class, &p, 1);
+	pcm_cache_send_home(class, p);
 	pcm_slow_leave();
 }
 
@@ -104,8 +104,8 @@ span_of_block(const char *function, const void *p)
 }
 
 /*
- * A block of a mixed span has a class: if it had none just now, its place has become a
- * block since, and it was freed before.
+ * The pages of a mixed span have a class: if they had none just now, the span has become one
+ * since, in the place of a block that was freed before.
  */
 static struct pcm_span *
 large_of_block(const void *p)
@@ -117,24 +117,15 @@ large_of_block(const void *p)
 	return span;
 }
 
-/* Of a small block, wherever it lies; 0: it is none. */
-static unsigned
-class_of_block(const void *p)
-{
-	unsigned class = pcm_pagemap_class(p);
-
-	return class != 0 ? class : pcm_mixed_class(p);
-}
-
 void
 pcm_block_free(void *p)
 {
-	unsigned class = class_of_block(p);
+	unsigned class = pcm_pagemap_class(p);
 
 	if (class == 0)
 		pcm_large_free(large_of_block(p));
 	else if (handed_over(class))
-		pcm_central_flush(class, &p, 1);
+		pcm_cache_send_home(class, p);
 	else
 		pcm_cache_free(class, p);
 }
@@ -157,7 +148,7 @@ release_without_lock(void *p)
 void
 pcm_block_release(void *p)
 {
-	if (class_of_block(p) == 0 && release_without_lock(p))
+	if (pcm_pagemap_class(p) == 0 && release_without_lock(p))
 		return;
 	if (!pcm_slow_enter()) {
 		pcm_emergency_defer(p);

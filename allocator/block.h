@@ -59,8 +59,8 @@ pcm_block_alloc_aligned_fast(size_t nbytes, size_t align, void **p)
 }
 
 /*
- * Class 0 (p is NULL, large, of a mixed span, or not ours) has a stack that is always
- * full. The test is for blocks of mixed spans, to which a section costs more that fails.
+ * Class 0 (p is NULL, large, or not ours) has a stack that is always full; the test is cheaper
+ * than a section that fails. Blocks of mixed spans have a stack of their own: cache.h.
  */
 PCM_ALWAYS_INLINE bool
 pcm_block_free_fast(void *p)
@@ -97,22 +97,13 @@ pcm_block_push_next(unsigned class, void *p)
 	return pcm_percpu_push_spare(class, p);
 }
 
-/*
- * What the pagemap has no class for is nothing, may lie in a mixed span, for which nothing
- * was tried yet, or is left to pcm_block_release().
- */
+/* What the pagemap has no class for is nothing, or is left to pcm_block_release(). */
 static inline bool
 pcm_block_free_next(void *p)
 {
 	unsigned class = pcm_pagemap_class(p);
 
-	if (class != 0)
-		return pcm_block_push_next(class, p);
-	if (p == NULL)
-		return true;
-	class = pcm_mixed_class(p);
-	return class != 0 && (pcm_percpu_push_fast(class, p) ||
-			      pcm_block_push_next(class, p));
+	return class != 0 ? pcm_block_push_next(class, p) : p == NULL;
 }
 
 /*

@@ -7,6 +7,7 @@
  */
 #include "cache.h"
 
+#include "cache_mixed.h"
 #include "capacity.h"
 #include "central.h"
 #include "depot.h"
@@ -205,6 +206,10 @@ pcm_cache_free(unsigned class, void *p)
 {
 	void **mag;
 
+	if (class == PCM_CLASS_MIXED) {
+		pcm_cache_free_mixed(p);
+		return;
+	}
 	if (PCM_LIKELY(pcm_capacity(class) != 0)) {
 		if (pcm_percpu_push(class, p))
 			return;
@@ -220,10 +225,21 @@ pcm_cache_free(unsigned class, void *p)
 	stash(class, pcm_percpu_exchange(PCM_LOADED, class, mag));
 }
 
+void
+pcm_cache_send_home(unsigned class, void *p)
+{
+	if (class == PCM_CLASS_MIXED)
+		class = pcm_cache_mixed_class(p);
+	pcm_central_flush(class, &p, 1);
+}
+
 static void
 drain_one(unsigned class, void **mag)
 {
-	pcm_mag_delete(pcm_depot_flush(class, mag));
+	if (class == PCM_CLASS_MIXED)
+		pcm_cache_flush_mixed(mag);
+	else
+		pcm_mag_delete(pcm_depot_flush(class, mag));
 }
 
 void

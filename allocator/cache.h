@@ -19,13 +19,17 @@
  * pcm_cache_alloc_aligned() - the same of a class whose blocks are aligned to `align`, a
  * power of two, where they do not lie in mixed spans; and so is this one.
  *
- * pcm_cache_free() - p, a block of the class, is free.
+ * pcm_cache_free() - p, a block of the class, is free; PCM_CLASS_MIXED: of the one that
+ * it turns out to have.
+ *
+ * pcm_cache_send_home() - the same, past the caches: it goes to its span.
  *
  * No locks held by the caller; not reentrant (slow.h sees to that).
  */
 void *pcm_cache_alloc(unsigned class, bool *zeroed);
 void *pcm_cache_alloc_aligned(unsigned class, size_t align);
 void pcm_cache_free(unsigned class, void *p);
+void pcm_cache_send_home(unsigned class, void *p);
 
 /* Sends everything that the caches hold to its spans, and free spans back. */
 void pcm_cache_drain(void);

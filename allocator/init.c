@@ -25,7 +25,7 @@ enum { NOT_YET, BUSY };
 
 static atomic_int state = NOT_YET;
 
-_Static_assert(PCM_NCLASSES <= PCM_NSTACKS, "a stack per class");
+_Static_assert(PCM_CLASS_MIXED < PCM_NSTACKS, "a stack per class");
 
 static unsigned
 choose_nshards(void)

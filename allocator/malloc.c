@@ -178,10 +178,9 @@ fits_well(size_t nbytes, size_t size)
 static size_t
 size_of(const void *p)
 {
-	unsigned class = pcm_pagemap_class(p);
+	size_t size = pcm_size_class[pcm_pagemap_class(p)].size;
 
-	return class != 0 ? pcm_size_class[class].size :
-			    pcm_block_size("realloc", p);
+	return size != 0 ? size : pcm_block_size("realloc", p);
 }
 
 /* Shrinking must not fail: if there is no smaller block, stay. */

@@ -226,8 +226,8 @@ pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n)
 
 /*
  * The mixed span that p lies in, and which of its units; NULL: in none, or in none any
- * more. To be called after the class of p's page was read: if that was 0 because the span
- * has become mixed, then this sees it. The fence is with pcm_mixed_adopt()'s.
+ * more. To be called after the class of p's page was read: if that was PCM_CLASS_MIXED, then
+ * this sees it. The fence is with pcm_mixed_adopt()'s.
  */
 PCM_ALWAYS_INLINE struct pcm_mixed *
 mixed_at(const void *p, unsigned *unit)
@@ -349,7 +349,7 @@ pcm_mixed_check(const struct pcm_span *span, const void *p)
 
 /*
  * Others may be freeing blocks of the span meanwhile. Who finds the class that its pages
- * had frees a block of it, as it is. Who finds none finds a mixed span (by the fences here
+ * had frees a block of it, as it is. Who finds PCM_CLASS_MIXED finds a mixed span (by the fences here
  * and in mixed_at()), and waits for the lock if it has to change it: by then the span is
  * one of the home's.
  */
@@ -374,7 +374,7 @@ pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span)
 	pcm_pagemap_set_lines(span->start, npages, mixed);
 	__atomic_store_n(&span->kind, PCM_SPAN_MIXED, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	pcm_pagemap_set_class(span->start, npages, 0);
+	pcm_pagemap_set_class(span->start, npages, PCM_CLASS_MIXED);
 	pcm_unlock(&home->lock);
 }
 

@@ -194,10 +194,14 @@ check_span(const char *p, struct tally *tally)
 		return "a page lies in its span";
 	if (span->kind == PCM_SPAN_MIXED && p == span->start)
 		count(tally, 0, 1, span->nbytes);
+	if (span->kind == PCM_SPAN_MIXED)
+		return pcm_pagemap_class(p) == PCM_CLASS_MIXED ?
+			       NULL :
+			       "the class of mixed spans' pages is theirs";
 	if (span->kind != PCM_SPAN_SMALL)
 		return pcm_pagemap_class(p) == 0 ? NULL :
-						   "only small spans' pages "
-						   "have a class";
+						   "only small and mixed "
+						   "spans' pages have a class";
 	if (pcm_pagemap_class(p) != span->class)
 		return "the class of a page is its span's";
 	if (p == span->start)

@@ -56,7 +56,7 @@ static const uint32_t sizes[PCM_NCLASSES] = {
 /* Largest part of a span that may lie unused behind the last block. */
 #define TAIL_WASTE_DIVISOR 32u
 
-struct pcm_size_class pcm_size_class[PCM_NCLASSES] PCM_LINE_ALIGNED PCM_TABLE("0");
+struct pcm_size_class pcm_size_class[PCM_NCLASSES + 1] PCM_LINE_ALIGNED PCM_TABLE("0");
 uint8_t pcm_size_class_fine[PCM_FINE_LEN] PCM_LINE_ALIGNED;
 uint8_t pcm_size_class_coarse[(PCM_SMALL_MAX >> PCM_COARSE_SHIFT) + 1]
 	PCM_LINE_ALIGNED PCM_TABLE("0");

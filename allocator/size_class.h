@@ -21,6 +21,13 @@
 #include "compiler.h"
 
 #define PCM_NCLASSES 98 /* class 0 included */
+
+/*
+ * What the pagemap has instead of a class for pages of mixed spans, whose blocks are of several.
+ * They have a stack, but no size.
+ */
+#define PCM_CLASS_MIXED PCM_NCLASSES
+
 #define PCM_SMALL_MAX ((size_t)262144)
 
 /* What lies free in spans of blocks of such sizes serves others, too: mixed.h. */
@@ -47,7 +54,8 @@ struct pcm_size_class {
 	uint8_t longest;     /* a span has up to so many times npages */
 };
 
-extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES];
+/* Of 0 and PCM_CLASS_MIXED the size is 0. */
+extern PCM_HIDDEN struct pcm_size_class pcm_size_class[PCM_NCLASSES + 1];
 /* Whole cache lines, which nothing that is written to shares. */
 #define PCM_FINE_LEN                                                           \
 	(((PCM_FINE_MAX >> PCM_FINE_SHIFT) / PCM_CACHE_LINE + 1) * PCM_CACHE_LINE)

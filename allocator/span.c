@@ -111,7 +111,7 @@ pcm_span_delete(struct pcm_span *span)
 {
 	size_t npages = span->nbytes >> PCM_PAGE_SHIFT;
 
-	if (span->kind == PCM_SPAN_SMALL)
+	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_MIXED)
 		pcm_pagemap_set_class(span->start, npages, 0);
 	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_MIXED ||
 	    span->kind == PCM_SPAN_LARGE)

@@ -31,7 +31,8 @@ START_TEST(adopted)
 	must(mixed_stats().nspans == 1 && mixed_stats().nbytes == span->nbytes);
 	must(mixed_stats().nfree == span->nbytes - kept * 144);
 	for (i = 0; i < span->nbytes / PCM_PAGE; i++) {
-		must(pcm_pagemap_class(span->start + i * PCM_PAGE) == 0);
+		must(pcm_pagemap_class(span->start + i * PCM_PAGE) ==
+		     PCM_CLASS_MIXED);
 		must(pcm_pagemap_span(span->start + i * PCM_PAGE) == span);
 	}
 	for (i = 0; i < kept; i++) {
@@ -236,6 +237,7 @@ static void free_interior(void *arg)
 {
 	(void)arg;
 	free((char *)objs[0] + 16);
+	malloc_trim(0);
 }
 
 static void realloc_free_one(void *arg)

@@ -192,8 +192,8 @@ static void *look(void *arg)
 		if (p != NULL) {
 			must(malloc_usable_size(p) == LOOKED_AT);
 			found = pcm_pagemap_class(p);
-			must(found == c || found == 0);
-			if (found == 0) {
+			must(found == c || found == PCM_CLASS_MIXED);
+			if (found == PCM_CLASS_MIXED) {
 				must(pcm_mixed_has(p));
 				must(pcm_mixed_class(p) == c);
 			}

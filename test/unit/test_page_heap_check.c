@@ -219,7 +219,9 @@ START_TEST(spans)
 	must_find_span("no span, no class");
 	pcm_pagemap_set_span(span->start, 1, span);
 	span->kind = PCM_SPAN_LARGE;
-	must_find_span("only small spans' pages have a class");
+	must_find_span("only small and mixed spans' pages have a class");
+	span->kind = PCM_SPAN_MIXED;
+	must_find_span("the class of mixed spans' pages is theirs");
 	span->kind = PCM_SPAN_SMALL;
 	span->start -= PCM_PAGE;
 	span->nbytes += PCM_PAGE;
