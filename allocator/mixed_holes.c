@@ -155,7 +155,10 @@ warm(struct pcm_mixed *m, unsigned first, unsigned end)
 				      pcm_sys_npages(end * UNIT - 1) + 1);
 }
 
-/* Up to n blocks, one at least, from the hole first ... end - 1. Returns how many. */
+/*
+ * Up to n blocks, one at least, from the hole first ... end - 1. Returns how many. They lie
+ * scattered, and were free for long, mostly: that is fetched for the program, all at once.
+ */
 static unsigned
 cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
     void **objs, unsigned n)
@@ -165,7 +168,8 @@ cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
 
 	do {
 		set_begin(m, next, true);
-		objs[i++] = start + (size_t)next * UNIT;
+		objs[i] = start + (size_t)next * UNIT;
+		__builtin_prefetch(objs[i++], 1);
 		next += nunits;
 	} while (i < n && end - next >= nunits);
 	mark(m, first, next - first);
