@@ -12,13 +12,33 @@
 
 #include "cache.h"
 #include "central_lists.h"
+#include "limit.h"
 #include "mixed.h"
 #include "pagemap.h"
 #include "percpu.h"
 #include "size_class.h"
 
-/* Blocks that wait, at most, for each CPU: their places are nobody's meanwhile. */
-#define WAITING 32u
+/*
+ * Blocks that wait, for each CPU: their places are nobody's meanwhile. Going by the last ones,
+ * they have at most as much as a magazine, and on all CPUs together a part of the heap.
+ */
+#define LEAST 4u
+#define MOST 32u
+#define MOST_BYTES ((size_t)64 << 10)
+#define HEAP_DIVISOR 64u
+
+static unsigned
+slots_after(unsigned n, size_t nbytes)
+{
+	size_t most = pcm_limit_held() / HEAP_DIVISOR / (pcm_percpu_nsets() + 1);
+
+	if (most > MOST_BYTES)
+		most = MOST_BYTES;
+	if (n * most >= MOST * nbytes)
+		return MOST;
+	n = (unsigned)(n * most / nbytes);
+	return n < LEAST ? LEAST : n;
+}
 
 static void
 fetch(void *const *objs, unsigned n)
@@ -52,15 +72,17 @@ sort(void **mag)
 {
 	unsigned i, n = pcm_mag_count(mag);
 	void **objs = mag - n;
+	size_t nbytes = 0;
 
 	fetch(objs, n);
 	for (i = 0; i < n; i++) {
 		unsigned class = pcm_cache_mixed_class(objs[i]);
 
+		nbytes += pcm_size_class[class].size;
 		if (!pcm_percpu_push_fast(class, objs[i]))
 			pcm_cache_free(class, objs[i]);
 	}
-	return objs;
+	return pcm_mag_resize(objs, slots_after(n, nbytes));
 }
 
 void
@@ -71,7 +93,7 @@ pcm_cache_free_mixed(void *p)
 	if (pcm_percpu_push(PCM_CLASS_MIXED, p))
 		return;
 	mag = pcm_percpu_exchange(PCM_LOADED, PCM_CLASS_MIXED, PCM_MAG_NONE);
-	mag = mag == PCM_MAG_NONE ? pcm_mag_new(WAITING) : sort(mag);
+	mag = mag == PCM_MAG_NONE ? pcm_mag_new(LEAST) : sort(mag);
 	if (PCM_UNLIKELY(mag == PCM_MAG_NONE)) {
 		pcm_cache_send_home(PCM_CLASS_MIXED, p);
 		return;

@@ -8,10 +8,13 @@
 
 #include "cache.h"
 #include "cache_mixed.h"
+#include "limit.h"
 #include "percpu.h"
 #include "storm.h"
 
-#define WAITING 32u /* as in cache_mixed.c */
+/* Blocks that wait: so many at first, and then up to so many; as in cache_mixed.c. */
+#define LEAST 4u
+#define MOST 32u
 #define MANY 200u
 #define SIZE 208
 #define OTHER 320
@@ -72,16 +75,15 @@ START_TEST(wait_and_go)
 {
 	size_t before_one = cached(one), before_other = cached(other), now;
 
-	free_blocks(0, WAITING);
-	must(cached(PCM_CLASS_MIXED) == WAITING);
+	free_blocks(0, LEAST);
+	must(cached(PCM_CLASS_MIXED) == LEAST);
 	must(cached(one) == before_one && cached(other) == before_other);
-	free_blocks(WAITING, WAITING + 1);
+	free_blocks(LEAST, LEAST + 1);
 	must(cached(PCM_CLASS_MIXED) == 1);
 	now = cached(one) + cached(other);
-	must(now > before_one + before_other);
-	must(now <= before_one + before_other + WAITING);
-	free_blocks(WAITING + 1, MANY);
-	must(cached(PCM_CLASS_MIXED) <= WAITING);
+	must(now == before_one + before_other + LEAST);
+	free_blocks(LEAST + 1, MANY);
+	must(cached(PCM_CLASS_MIXED) <= MOST);
 	verify();
 	trim();
 	must(cached(PCM_CLASS_MIXED) == 0);
@@ -95,13 +97,47 @@ START_TEST(served_again)
 {
 	void *p;
 
-	free_blocks(0, WAITING + 1);
+	free_blocks(0, LEAST + 1);
 	p = malloc(OTHER);
-	must(p == blocks[WAITING - 1]);
+	must(p == blocks[LEAST - 1]);
 	free(p);
-	free_blocks(WAITING + 1, MANY);
+	free_blocks(LEAST + 1, MANY);
 	trim();
 	must(mixed_stats().nspans == 0);
+}
+END_TEST
+
+/* The most that wait at a time, while all are freed. */
+static size_t most_waiting(void)
+{
+	size_t most = 0, now;
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++) {
+		free(blocks[i]);
+		now = cached(PCM_CLASS_MIXED);
+		most = now > most ? now : most;
+	}
+	return most;
+}
+
+/* All CPUs' together have a 64th of the heap; and no more than are worth it. */
+START_TEST(part_of_the_heap)
+{
+	static void *held[512];
+	unsigned int i, n = _i == 0 ? 0 : 512;
+	size_t most, expected;
+
+	for (i = 0; i < n; i++)
+		must((held[i] = malloc(200 << 10)) != NULL);
+	expected = pcm_limit_held() / 64 / (pcm_percpu_nsets() + 1) /
+		((SIZE + OTHER) / 2);
+	must(_i == 0 ? expected < MOST : expected > MOST);
+	most = most_waiting();
+	must(most <= MOST && (_i == 0 || most == MOST));
+	must(most <= LEAST || most <= expected + 1);
+	for (i = 0; i < n; i++)
+		free(held[i]);
 }
 END_TEST
 
@@ -110,13 +146,13 @@ START_TEST(goes_back_when_idle)
 {
 	unsigned int i;
 
-	free_blocks(0, WAITING / 2);
+	free_blocks(0, LEAST / 2);
 	for (i = 0; i < 2; i++)
 		pcm_cache_drain_idle();
 	must(cached(PCM_CLASS_MIXED) == 0);
 	must(pcm_mixed_check(pcm_pagemap_span(blocks[1]), blocks[1]) ==
 	     PCM_SPAN_FREE_ALREADY);
-	free_blocks(WAITING / 2, MANY);
+	free_blocks(LEAST / 2, MANY);
 	trim();
 	must(mixed_stats().nspans == 0);
 }
@@ -168,7 +204,7 @@ static void free_free_one(void *p)
 {
 	pcm_cache_send_home(PCM_CLASS_MIXED, p);
 	free(p);
-	free_blocks(2, 2 + WAITING);
+	free_blocks(2, 2 + LEAST);
 }
 
 static const struct {
@@ -208,6 +244,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, wait_and_go);
 	tcase_add_test(tests, served_again);
+	tcase_add_loop_test(tests, part_of_the_heap, 0, 2);
 	tcase_add_test(tests, goes_back_when_idle);
 	tcase_add_test(tests, sent_home);
 	tcase_add_loop_test(tests, fault, 0,
