@@ -186,6 +186,22 @@ changed_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
 		pcm_mixed_relink_locked(home, mixed);
 }
 
+/*
+ * The next one of a list may be the next that is taken from: its header and first bits are
+ * fetched meanwhile.
+ */
+#define FETCHED_LINES 6u
+
+static void
+fetch(const struct pcm_mixed *mixed)
+{
+	const char *line = (const char *)mixed;
+	unsigned i;
+
+	for (i = 0; mixed != NULL && i < FETCHED_LINES; i++)
+		__builtin_prefetch(line + i * PCM_PAGEMAP_LINE, 1);
+}
+
 static unsigned
 take_locked(struct pcm_mixed_home *home, unsigned class, void **objs, unsigned n)
 {
@@ -196,6 +212,7 @@ take_locked(struct pcm_mixed_home *home, unsigned class, void **objs, unsigned n
 		struct pcm_mixed *mixed = home->list[list];
 		unsigned longest = mixed->longest;
 
+		fetch(mixed->next);
 		taken += pcm_holes_take(mixed, nunits, objs + taken, n - taken);
 		changed_locked(home, mixed, longest);
 	}

@@ -19,7 +19,7 @@ release_pages_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
 	home->nfree -= nbytes / PCM_MIXED_UNIT;
 	pcm_mixed_relink_locked(home, mixed);
 	pcm_unlock(&home->lock);
-	cold = pcm_sys_release(mixed->span->start + pages->first * pcm_sys_page,
+	cold = pcm_sys_release(pcm_holes_start(mixed) + pages->first * pcm_sys_page,
 			       nbytes);
 	pcm_lock(&home->lock);
 	pcm_holes_unhold(mixed, pages, cold);

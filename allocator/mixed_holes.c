@@ -163,7 +163,7 @@ static unsigned
 cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
     void **objs, unsigned n)
 {
-	char *start = m->span->start;
+	char *start = pcm_holes_start(m);
 	unsigned next = first, i = 0;
 
 	do {
@@ -255,6 +255,7 @@ pcm_holes_init(struct pcm_mixed *m, struct pcm_span *span)
 {
 	unsigned nunits = (unsigned)(span->nbytes / UNIT);
 	unsigned length = pcm_size_class[span->class].size / UNIT, i;
+	uintptr_t page = (uintptr_t)span->start >> PCM_PAGE_SHIFT;
 
 	*m = (struct pcm_mixed){
 		.span = span,
@@ -263,6 +264,8 @@ pcm_holes_init(struct pcm_mixed *m, struct pcm_span *span)
 		.nfree = (uint16_t)nunits,
 		.tick = span->tick,
 		.home = span->home,
+		.page_high = (uint16_t)(page >> 32),
+		.page_low = (uint32_t)page,
 	};
 	for (i = 0; i < 2 * nwords(nunits); i++)
 		m->bits[i] = 0;

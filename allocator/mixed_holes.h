@@ -37,6 +37,9 @@ struct pcm_mixed {
 	uint8_t tick;	  /* of the last take or put */
 	bool settled;	  /* nothing taken or put since its pages went back */
 	uint8_t home;	  /* the span's */
+	/* The number of its first page: its descriptor is not in the CPU's caches, mostly. */
+	uint16_t page_high;
+	uint32_t page_low;
 	uint64_t bits[];  /* words of begin and of used in turns */
 } __attribute__((aligned(PCM_PAGEMAP_LINE)));
 
@@ -109,6 +112,15 @@ bool pcm_holes_next_warm(const struct pcm_mixed *mixed, unsigned from,
 void pcm_holes_hold(struct pcm_mixed *mixed, const struct pcm_holes_pages *pages);
 void pcm_holes_unhold(struct pcm_mixed *mixed, const struct pcm_holes_pages *pages,
 		      bool cold);
+
+/* Where the span begins. */
+static inline char *
+pcm_holes_start(const struct pcm_mixed *mixed)
+{
+	uintptr_t page = (uintptr_t)mixed->page_high << 32 | mixed->page_low;
+
+	return (char *)(page << PCM_PAGE_SHIFT);
+}
 
 static inline bool
 pcm_holes_empty(const struct pcm_mixed *mixed)
