@@ -181,9 +181,12 @@ masks() {
 		run mask_two_cpus "$conf" "$mode" taskset -c 1,$last \
 			/pcm/vm_slabs 64 $least $most
 		[ "$conf" != rseq:off ] || continue
+		# A thread for each CPU, or more: where nobody is bound there may be no slab.
+		nthreads=64
+		[ "$ncpus" -le 64 ] || nthreads=$ncpus
 		[ "$conf" = index:mm_cid ] || least=$ncpus
 		run all_cpus_bound "$conf" "$mode" \
-			/pcm/vm_slabs 64 "$least" "$ncpus" bound
+			/pcm/vm_slabs "$nthreads" "$least" "$ncpus" bound
 		run three_threads_moving "$conf" "$mode" \
 			/pcm/vm_slabs 3 1 "$ncpus" moving
 	done
