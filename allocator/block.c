@@ -4,7 +4,6 @@
 #include "block.h"
 
 #include "cache.h"
-#include "central.h"
 #include "emergency.h"
 #include "large.h"
 #include "mapping.h"

@@ -12,7 +12,6 @@
 #include <stddef.h>
 
 #include "compiler.h"
-#include "mixed.h"
 #include "pagemap.h"
 #include "percpu.h"
 #include "shard.h"
@@ -60,7 +59,7 @@ pcm_block_alloc_aligned_fast(size_t nbytes, size_t align, void **p)
 
 /*
  * Class 0 (p is NULL, large, or not ours) has a stack that is always full; the test is cheaper
- * than a section that fails. Blocks of mixed spans have a stack of their own: cache.h.
+ * than a section that fails. Blocks of mixed spans have a stack of their own: cache_mixed.c.
  */
 PCM_ALWAYS_INLINE bool
 pcm_block_free_fast(void *p)

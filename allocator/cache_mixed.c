@@ -46,8 +46,7 @@ fetch(void *const *objs, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		__builtin_prefetch(
-			pcm_pagemap_fetched(pcm_pagemap_entry(objs[i])));
+		pcm_pagemap_fetch(objs[i]);
 }
 
 /* While a block waits its span stays mixed: what has no class was freed twice, or is none. */

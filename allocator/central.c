@@ -447,8 +447,7 @@ fetch_spans(void *const *objs, unsigned n)
 		page = (uintptr_t)objs[i] >> PCM_PAGE_SHIFT;
 		if (page == before)
 			continue;
-		__builtin_prefetch(
-			pcm_pagemap_fetched(pcm_pagemap_entry(objs[i])), 1);
+		pcm_pagemap_fetch(objs[i]);
 		before = page;
 		npages++;
 	}

@@ -137,6 +137,12 @@ pcm_pagemap_fetched(uintptr_t entry)
 	return (void *)(entry & ~(uintptr_t)(PCM_PAGEMAP_LINE - 1));
 }
 
+static inline void
+pcm_pagemap_fetch(const void *p)
+{
+	__builtin_prefetch(pcm_pagemap_fetched(pcm_pagemap_entry(p)), 1);
+}
+
 /* Has the page a line? */
 static inline bool
 pcm_pagemap_has_line(uintptr_t entry)

@@ -332,12 +332,12 @@ pcm_span_check(const struct pcm_span *span, const void *p)
 	if (kind != PCM_SPAN_SMALL)
 		return p == span->start ? PCM_SPAN_OK : PCM_SPAN_NOT_A_BLOCK;
 	if (!pcm_span_index(&pcm_size_class[span->class], span->nobjs,
-			 pcm_span_offset(span, p), &index))
+			    pcm_span_offset(span, p), &index))
 		return PCM_SPAN_NOT_A_BLOCK;
 	word = __atomic_load_n(&span->free[index / PCM_WORD_BITS],
 			       __ATOMIC_RELAXED);
 	return word >> (index % PCM_WORD_BITS) & 1 ? PCM_SPAN_FREE_ALREADY :
-						 PCM_SPAN_OK;
+						     PCM_SPAN_OK;
 }
 
 size_t
