@@ -238,7 +238,7 @@ take_anywhere(unsigned class, unsigned home, void **objs, unsigned n, bool mixed
 	atomic_store_explicit(&exhausted, true, memory_order_relaxed);
 	taken = take_elsewhere(class, home, objs, n, true);
 	if (taken == 0 && mixed && pcm_mixed_suits(class))
-		taken = pcm_mixed_take(class, home, objs, n);
+		taken = pcm_mixed_take(class, home, objs, n, true);
 	return taken;
 }
 

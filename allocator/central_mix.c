@@ -148,9 +148,9 @@ mix(struct pcm_central *central, unsigned class, size_t nbytes)
 	return span != NULL;
 }
 
-/* Another class comes first each time. */
+/* Of the homes that have a bit. Another class comes first each time. */
 static bool
-mix_one_for(unsigned class)
+mix_one_of(unsigned homes, unsigned class)
 {
 	unsigned first = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
 	unsigned i, c, left;
@@ -159,7 +159,8 @@ mix_one_for(unsigned class)
 		c = 1 + (first + i) % (PCM_NCLASSES - 1);
 		if (c == class || !pcm_mixed_suits(c))
 			continue;
-		for (left = pcm_central_homes(c); left != 0; left &= left - 1)
+		left = pcm_central_homes(c) & homes;
+		for (; left != 0; left &= left - 1)
 			if (mix(&pcm_centrals[__builtin_ctz(left)][c], c,
 				pcm_size_class[class].size))
 				return true;
@@ -167,13 +168,23 @@ mix_one_for(unsigned class)
 	return false;
 }
 
+/* Of the home's spans; for what is large, of others', too. */
+static bool
+mix_one(unsigned class, unsigned home)
+{
+	unsigned own = 1u << home;
+
+	return mix_one_of(own, class) ||
+		(pcm_mixed_shares(class) && mix_one_of(~own, class));
+}
+
 /* True: one more span is mixed. */
 static bool
-search(unsigned class)
+search(unsigned class, unsigned home)
 {
 	unsigned n = LOAD(skip[class]);
 
-	if ((n == 0 || PCM_MIX_ALWAYS) && mix_one_for(class))
+	if ((n == 0 || PCM_MIX_ALWAYS) && mix_one(class, home))
 		return true;
 	STORE(skip[class], (unsigned char)(n == 0 ? SKIP : n - 1));
 	return false;
@@ -185,8 +196,8 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 	unsigned taken, nmixed = 0;
 
 	do
-		taken = pcm_mixed_take(class, home, objs, n);
-	while (taken == 0 && nmixed++ < MOST && search(class));
+		taken = pcm_mixed_take(class, home, objs, n, false);
+	while (taken == 0 && nmixed++ < MOST && search(class, home));
 	return taken;
 }
 

@@ -8,9 +8,11 @@
 
 #include "bits.h"
 #include "central_lists.h"
+#include "limit.h"
 #include "meta.h"
 #include "mixed_home.h"
 #include "pagemap.h"
+#include "single_thread.h"
 
 #define UNIT PCM_MIXED_UNIT
 
@@ -18,7 +20,8 @@
 #define SMALLEST PCM_MIXABLE_MIN
 #define LARGEST PCM_MIXABLE_MAX
 
-_Static_assert(PCM_META_MAX / PCM_PAGEMAP_LINE - 1 <= PCM_PAGEMAP_NLINES,
+_Static_assert(2 * PCM_HOLES_NGROUPS <= PCM_PAGEMAP_NLINES &&
+	       (2 * PCM_HOLES_NGROUPS + 1) * PCM_PAGEMAP_LINE <= PCM_META_MAX,
 	       "what has so many lines has a number for each");
 
 struct pcm_mixed_home pcm_mixed_homes[PCM_NHOMES] PCM_TABLE("6");
@@ -30,48 +33,25 @@ pcm_mixed_suits(unsigned class)
 		pcm_size_class[class].size <= LARGEST;
 }
 
-/* The structure of a span of so many bytes. */
-static size_t
-bytes_of(size_t nbytes)
+bool
+pcm_mixed_shares(unsigned class)
 {
-	return pcm_holes_bytes((unsigned)(nbytes / UNIT));
-}
-
-/* The largest class of at most so many units; 0: none. */
-static unsigned
-class_within(unsigned nunits)
-{
-	return pcm_size_class_within((size_t)nunits * UNIT);
-}
-
-/* Of blocks of so many units; [0] stays 0, and the rest is filled in from above. */
-static uint8_t class_of_units[LARGEST / UNIT + 1] PCM_TABLE("7");
-
-/* With the acquire of whoever makes the next mixed span, which comes before its blocks. */
-static void
-fill_class_of_units(void)
-{
-	unsigned n;
-
-	if (__atomic_load_n(&class_of_units[1], __ATOMIC_ACQUIRE) != 0)
-		return;
-	for (n = LARGEST / UNIT; n > 0; n--)
-		__atomic_store_n(&class_of_units[n], (uint8_t)class_within(n),
-				 __ATOMIC_RELEASE);
+	return pcm_size_class[class].size >= PCM_MIXED_SHARED_MIN ||
+		pcm_single_threaded() ||
+		atomic_load_explicit(&pcm_limit_near, memory_order_relaxed);
 }
 
 struct pcm_mixed *
 pcm_mixed_new(size_t nbytes)
 {
-	fill_class_of_units();
-	return bytes_of(nbytes) > PCM_META_MAX ? NULL :
-						 pcm_meta_alloc(bytes_of(nbytes));
+	pcm_holes_prepare();
+	return nbytes > PCM_HOLES_BYTES_MAX ? NULL : pcm_meta_alloc(pcm_holes_bytes(nbytes));
 }
 
 void
 pcm_mixed_delete(struct pcm_mixed *mixed, size_t nbytes)
 {
-	pcm_meta_free(mixed, bytes_of(nbytes));
+	pcm_meta_free(mixed, pcm_holes_bytes(nbytes));
 }
 
 /* ---- lists ---- */
@@ -101,14 +81,14 @@ unlink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 void
 pcm_mixed_relink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 {
-	unsigned list = class_within(mixed->longest);
+	unsigned list = pcm_holes_best(mixed);
 
 	if (list == mixed->list)
 		return;
 	unlink_locked(home, mixed);
 	if (list == 0)
 		return;
-	mixed->list = (uint8_t)list;
+	mixed->list = list & 0x7f;
 	mixed->prev = NULL;
 	mixed->next = home->list[list];
 	if (mixed->next != NULL)
@@ -176,57 +156,51 @@ list_for(const struct pcm_mixed_home *home, unsigned class)
 	return list < PCM_NCLASSES ? list : 0;
 }
 
-/* Something was taken out of the span or put into it; its longest hole was `longest`. */
+/* Something was taken out of the span or put into it. */
 static void
-changed_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
-	       unsigned longest)
+changed_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed)
 {
 	touch_locked(home, mixed);
-	if (mixed->longest != longest)
-		pcm_mixed_relink_locked(home, mixed);
+	pcm_mixed_relink_locked(home, mixed);
 }
 
 /*
- * The next one of a list may be the next that is taken from: its header and first bits are
- * fetched meanwhile.
+ * The next ones of a list may be the next that are taken from: of the next one but one the
+ * header is fetched meanwhile, of the next one, whose header was, the bits.
  */
-#define FETCHED_LINES 6u
-
 static void
-fetch(const struct pcm_mixed *mixed)
+fetch(const struct pcm_mixed *next, unsigned class)
 {
-	const char *line = (const char *)mixed;
-	unsigned i;
-
-	for (i = 0; mixed != NULL && i < FETCHED_LINES; i++)
-		__builtin_prefetch(line + i * PCM_PAGEMAP_LINE, 1);
+	if (next == NULL)
+		return;
+	__builtin_prefetch(next->next, 1);
+	pcm_holes_fetch(next, class);
 }
 
 static unsigned
 take_locked(struct pcm_mixed_home *home, unsigned class, void **objs, unsigned n)
 {
-	unsigned nunits = pcm_size_class[class].size / UNIT;
 	unsigned list, taken = 0;
 
 	while (taken < n && (list = list_for(home, class)) != 0) {
 		struct pcm_mixed *mixed = home->list[list];
-		unsigned longest = mixed->longest;
 
-		fetch(mixed->next);
-		taken += pcm_holes_take(mixed, nunits, objs + taken, n - taken);
-		changed_locked(home, mixed, longest);
+		fetch(mixed->next, class);
+		taken += pcm_holes_take(mixed, class, objs + taken, n - taken);
+		changed_locked(home, mixed);
 	}
-	home->nfree -= (size_t)taken * nunits;
+	home->nfree -= (size_t)taken * (pcm_size_class[class].size / UNIT);
 	home->nout[class] += taken;
 	return taken;
 }
 
 unsigned
-pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n)
+pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n, bool all)
 {
+	unsigned nhomes = all || pcm_mixed_shares(class) ? PCM_NHOMES : 1;
 	unsigned i, taken = 0;
 
-	for (i = 0; i < PCM_NHOMES && taken == 0; i++) {
+	for (i = 0; i < nhomes && taken == 0; i++) {
 		struct pcm_mixed_home *h =
 			&pcm_mixed_homes[(home + i) % PCM_NHOMES];
 
@@ -269,11 +243,11 @@ pcm_mixed_leave_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed,
 	unlink_locked(home, mixed);
 	pcm_mixed_settle_locked(home, mixed);
 	home->nspans--;
-	home->nunits -= mixed->nunits;
-	home->nfree -= mixed->nunits;
+	home->nunits -= pcm_holes_nunits(mixed);
+	home->nfree -= pcm_holes_nunits(mixed);
 	span->mixed = NULL;
 	pcm_pagemap_set_span(span->start, span->nbytes >> PCM_PAGE_SHIFT, span);
-	pcm_meta_free(mixed, pcm_holes_bytes(mixed->nunits));
+	pcm_meta_free(mixed, pcm_holes_bytes(span->nbytes));
 	span->next = *empty;
 	*empty = span;
 }
@@ -286,7 +260,6 @@ put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned unit,
 {
 	const char *start = (const char *)((uintptr_t)objs[0] / UNIT * UNIT) -
 		(size_t)unit * UNIT;
-	unsigned longest = mixed->longest;
 	unsigned done = pcm_holes_put(mixed, start, class, objs, n, fault);
 
 	home->nfree += (size_t)done * (pcm_size_class[class].size / UNIT);
@@ -294,7 +267,7 @@ put_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed, unsigned unit,
 	if (pcm_holes_empty(mixed))
 		pcm_mixed_leave_locked(home, mixed, empty);
 	else
-		changed_locked(home, mixed, longest);
+		changed_locked(home, mixed);
 	return done;
 }
 
@@ -346,9 +319,7 @@ pcm_mixed_class(const void *p)
 	if (mixed == NULL || PCM_UNLIKELY((uintptr_t)p % UNIT != 0))
 		return 0;
 	length = pcm_holes_length(mixed, unit);
-	return PCM_LIKELY(length <= LARGEST / UNIT) ?
-		       __atomic_load_n(&class_of_units[length], __ATOMIC_RELAXED) :
-		       0;
+	return PCM_LIKELY(length <= LARGEST / UNIT) ? pcm_holes_class(length) : 0;
 }
 
 /* Acquire: with the release in pcm_mixed_adopt(). */
@@ -382,7 +353,7 @@ pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span)
 	/* Not before: who forks passes a lock that it has not taken. */
 	__atomic_store_n(&home->in_use, true, __ATOMIC_RELAXED);
 	home->nspans++;
-	home->nunits += mixed->nunits;
+	home->nunits += pcm_holes_nunits(mixed);
 	home->nfree += mixed->nfree;
 	home->nout[span->class] += span->nobjs - span->nfree;
 	enter_order_locked(home, mixed);

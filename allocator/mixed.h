@@ -6,9 +6,9 @@
  * one hole, and any class takes blocks from the holes that are long enough. A span stays
  * mixed until it is empty and goes back to the page heap.
  *
- * The class of a page of a mixed span is 0 in the pagemap, so that free() takes the
- * slow path, which finds the block's own class here. In a mixed span blocks are aligned
- * to a unit, and no more.
+ * The class of a page of a mixed span is PCM_CLASS_MIXED in the pagemap, which has a stack of
+ * its own (cache_mixed.h); the block's own class is found here. In a mixed span blocks are
+ * aligned to a unit, and no more.
  *
  * A mixed span has the home it had. One lock for each home, PCM_RANK_MIXED.
  */
@@ -28,6 +28,16 @@ struct pcm_mixed;
 bool pcm_mixed_suits(unsigned class);
 
 /*
+ * Holes of another home's spans are for blocks of this size and more. The lines of their
+ * bits come out of another CPU's cache, and again when a block is freed: as much for a small
+ * one, which saves less memory. Where that is scarce, and if there is one thread, all are.
+ */
+#define PCM_MIXED_SHARED_MIN 1024u
+
+/* Should blocks of the class come out of other homes' spans, if there is no hole at home? */
+bool pcm_mixed_shares(unsigned class);
+
+/*
  * pcm_mixed_new() - what a span of so many bytes needs to become mixed; NULL: no memory.
  * pcm_mixed_delete() gives it back unused.
  */
@@ -42,10 +52,10 @@ void pcm_mixed_adopt(struct pcm_mixed *mixed, struct pcm_span *span);
 
 /*
  * pcm_mixed_take() - up to n blocks of the class: from the home's spans, else from
- * another home's. Writes them to objs; returns how many. No lock held but those of
- * lower rank.
+ * another home's, if it shares them or `all`. Writes them to objs; returns
+ * how many. No lock held but those of lower rank.
  */
-unsigned pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n);
+unsigned pcm_mixed_take(unsigned class, unsigned home, void **objs, unsigned n, bool all);
 
 /*
  * pcm_mixed_put() - those of the n blocks of the class are free that come before the

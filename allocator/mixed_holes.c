@@ -7,21 +7,33 @@
 #include "size_class.h"
 
 #define UNIT PCM_MIXED_UNIT
-#define COLD_BITS 64u
+#define UNITS_PER_PAGE ((unsigned)PCM_MIXED_UNITS_PER_PAGE)
+#define COLD_BITS 32u
 
 /* Units of blocks of 8 bytes, which are in no mixed span: more than any has. */
 #define NOT_MIXED ((unsigned)UINT16_MAX + 1)
 
-static unsigned
-nwords(unsigned nunits)
+size_t
+pcm_holes_bytes(size_t nbytes)
 {
-	return (nunits + PCM_WORD_BITS - 1) / PCM_WORD_BITS;
+	return sizeof(struct pcm_mixed) + nbytes / PCM_PAGE * PCM_PAGEMAP_LINE;
 }
 
-size_t
-pcm_holes_bytes(unsigned nunits)
+/* Filled in from above. */
+uint8_t pcm_holes_classes[PCM_HOLES_NUNITS + 1] PCM_TABLE("7");
+
+/* With the acquire of whoever makes the next mixed span, which comes before its blocks. */
+void
+pcm_holes_prepare(void)
 {
-	return sizeof(struct pcm_mixed) + 2 * nwords(nunits) * sizeof(uint64_t);
+	unsigned n;
+
+	if (__atomic_load_n(&pcm_holes_classes[1], __ATOMIC_ACQUIRE) != 0)
+		return;
+	for (n = PCM_HOLES_NUNITS; n > 0; n--)
+		__atomic_store_n(&pcm_holes_classes[n],
+				 (uint8_t)pcm_size_class_within((size_t)n * UNIT),
+				 __ATOMIC_RELEASE);
 }
 
 static const uint64_t *
@@ -54,7 +66,7 @@ mark(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	unsigned end = first + nunits;
 
 	set_begin(m, first, true);
-	if (end < m->nunits)
+	if (end < pcm_holes_nunits(m))
 		set_begin(m, end, true);
 	set_used(m, first, end, true);
 	m->nfree = (uint16_t)(m->nfree - nunits);
@@ -71,16 +83,77 @@ hole_begin(const struct pcm_mixed *m, unsigned at)
 PCM_ALWAYS_INLINE unsigned
 hole_end(const struct pcm_mixed *m, unsigned at)
 {
-	return pcm_bits_next(used_bits(m), 2, at, m->nunits, true);
+	return pcm_bits_next(used_bits(m), 2, at, pcm_holes_nunits(m), true);
 }
 
-/* So many units are free now, in the hole first ... end - 1. */
+/* ---- groups of pages ---- */
+
+/* A group has 1 << group_shift() pages. */
+static unsigned
+group_shift(const struct pcm_mixed *m)
+{
+	return m->npages > PCM_HOLES_NGROUPS;
+}
+
+static unsigned
+group_of(const struct pcm_mixed *m, unsigned unit)
+{
+	return unit / UNITS_PER_PAGE >> group_shift(m);
+}
+
+/* Words of the bitmap first ... end - 1 are the group's. */
+static unsigned
+first_word(const struct pcm_mixed *m, unsigned group)
+{
+	unsigned page = group << group_shift(m);
+
+	return (page < m->npages ? page : m->npages) * (UNITS_PER_PAGE / PCM_WORD_BITS);
+}
+
+/* The holes that begin in a word, a bit each: behind a block, or at the span's start. */
+static uint64_t
+holes_of(const struct pcm_mixed *m, unsigned word, uint64_t used)
+{
+	return (pcm_bits_word(begin_bits(m), 2, word) | (word == 0)) & ~used;
+}
+
+/* The hole first ... end - 1 may be its group's best one. */
 static void
-count_hole(struct pcm_mixed *m, unsigned nunits, unsigned first, unsigned end)
+note_hole(struct pcm_mixed *m, unsigned first, unsigned end)
+{
+	unsigned group = group_of(m, first), class = pcm_holes_class(end - first);
+
+	if (class > m->most[group])
+		m->most[group] = (uint8_t)class;
+}
+
+unsigned
+pcm_holes_best(const struct pcm_mixed *m)
+{
+	unsigned i, best = 0;
+
+	for (i = 0; i < PCM_HOLES_NGROUPS; i++)
+		best = m->most[i] > best ? m->most[i] : best;
+	return best;
+}
+
+/* ---- a block becomes a part of the hole around it ---- */
+
+static void look_through(struct pcm_mixed *m, unsigned group);
+
+/*
+ * So many units are free now, up to `middle`, in the hole first ... end - 1. What was a hole
+ * behind them begins no more, and may have been the best one of another group.
+ */
+static void
+count_hole(struct pcm_mixed *m, unsigned nunits, unsigned first, unsigned middle,
+	   unsigned end)
 {
 	m->nfree = (uint16_t)(m->nfree + nunits);
-	if (end - first > m->longest)
-		m->longest = (uint16_t)(end - first);
+	note_hole(m, first, end);
+	if (middle < end && group_of(m, middle) != group_of(m, first) &&
+	    m->most[group_of(m, middle)] == pcm_holes_class(end - middle))
+		look_through(m, group_of(m, middle));
 }
 
 /* Where used begins or ends no more, nothing begins. */
@@ -96,7 +169,7 @@ unmark(struct pcm_mixed *m, unsigned first, unsigned nunits)
 		set_begin(m, first, false);
 	if (end_of_hole > end)
 		set_begin(m, end, false);
-	count_hole(m, nunits, begin_of_hole, end_of_hole);
+	count_hole(m, nunits, begin_of_hole, end, end_of_hole);
 }
 
 /*
@@ -110,7 +183,7 @@ unmark_in_word(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	unsigned w = first / PCM_WORD_BITS, shift = first % PCM_WORD_BITS;
 	uint64_t *begin = &m->bits[2 * w], *used = &m->bits[2 * w + 1];
 	uint64_t block, edges, edge, now, below, above;
-	unsigned hole, end = first + nunits;
+	unsigned hole, middle = first + nunits, end;
 
 	if (shift == 0 || shift + nunits >= PCM_WORD_BITS)
 		return false;
@@ -128,20 +201,22 @@ unmark_in_word(struct pcm_mixed *m, unsigned first, unsigned nunits)
 	above = now >> (shift + nunits);
 	hole = PCM_LIKELY(below != 0) ? first - (unsigned)__builtin_clzll(below) :
 					hole_begin(m, first);
-	end = PCM_LIKELY(above != 0) ? end + (unsigned)__builtin_ctzll(above) :
-				       hole_end(m, end);
-	count_hole(m, nunits, hole, end);
+	end = PCM_LIKELY(above != 0) ? middle + (unsigned)__builtin_ctzll(above) :
+				       hole_end(m, middle);
+	count_hole(m, nunits, hole, middle, end);
 	return true;
 }
 
+/* ---- out ---- */
+
 /* Bits first ... end - 1, as far as there are bits. */
-static uint64_t
+static uint32_t
 page_bits(size_t first, size_t end)
 {
-	uint64_t below_first = first < COLD_BITS ? ((uint64_t)1 << first) - 1 :
-						   ~(uint64_t)0;
-	uint64_t below_end = end < COLD_BITS ? ((uint64_t)1 << end) - 1 :
-					       ~(uint64_t)0;
+	uint32_t below_first = first < COLD_BITS ? ((uint32_t)1 << first) - 1 :
+						   ~(uint32_t)0;
+	uint32_t below_end = end < COLD_BITS ? ((uint32_t)1 << end) - 1 :
+					       ~(uint32_t)0;
 
 	return below_end & ~below_first;
 }
@@ -178,76 +253,87 @@ cut(struct pcm_mixed *m, unsigned first, unsigned end, unsigned nunits,
 }
 
 /*
- * A walk through the holes, lowest first: the free units of the word of units that begins
- * at `at`, but for those that it has passed. It begins with { -PCM_WORD_BITS, 0 }.
+ * Up to n blocks of so many units out of the holes that begin in the group. All of these are
+ * looked at: what is the best one that is left?
  */
-struct walk {
-	unsigned at;
-	uint64_t free;
-};
-
-static uint64_t
-free_units(const struct pcm_mixed *m, unsigned at)
+static unsigned
+take_from(struct pcm_mixed *m, unsigned group, unsigned nunits, void **objs, unsigned n)
 {
-	return ~pcm_bits_word(used_bits(m), 2, at / PCM_WORD_BITS);
-}
-
-/* The next hole is first ... end - 1; false: that was the last one. */
-PCM_ALWAYS_INLINE bool
-next_hole(const struct pcm_mixed *m, struct walk *walk, unsigned *first, unsigned *end)
-{
-	uint64_t used_above;
-	unsigned low;
-
-	while (walk->free == 0) {
-		walk->at += PCM_WORD_BITS;
-		if (walk->at >= m->nunits)
-			return false;
-		walk->free = free_units(m, walk->at);
-	}
-	low = (unsigned)__builtin_ctzll(walk->free);
-	*first = walk->at + low;
-	/* Adding its lowest bit carries through the lowest run of ones. */
-	used_above = walk->free + ((uint64_t)1 << low);
-	if (PCM_LIKELY(used_above != 0)) {
-		*end = walk->at + (unsigned)__builtin_ctzll(used_above);
-		walk->free &= used_above;
-		return true;
-	}
-	*end = hole_end(m, walk->at + PCM_WORD_BITS);
-	walk->at = *end - *end % PCM_WORD_BITS;
-	walk->free = walk->at < m->nunits ?
-		free_units(m, walk->at) & ~(uint64_t)0 << (*end % PCM_WORD_BITS) :
-		0;
-	return true;
-}
-
-/* All holes are looked at: what is the longest one that is left? */
-unsigned
-pcm_holes_take(struct pcm_mixed *m, unsigned nunits, void **objs, unsigned n)
-{
-	struct walk walk = { -PCM_WORD_BITS, 0 };
+	unsigned w = first_word(m, group), last = first_word(m, group + 1);
 	unsigned first, end, cuts, taken = 0, longest = 0;
 
-	while (next_hole(m, &walk, &first, &end)) {
-		if (end - first >= nunits && taken < n) {
-			cuts = cut(m, first, end, nunits, objs + taken, n - taken);
-			taken += cuts;
-			first += cuts * nunits;
+	for (; w < last; w++) {
+		uint64_t above, used = pcm_bits_word(used_bits(m), 2, w);
+		uint64_t holes = holes_of(m, w, used);
+
+		for (; holes != 0; holes &= holes - 1) {
+			first = (unsigned)__builtin_ctzll(holes);
+			above = used >> first;
+			first += w * PCM_WORD_BITS;
+			end = PCM_LIKELY(above != 0) ?
+				first + (unsigned)__builtin_ctzll(above) :
+				hole_end(m, (w + 1) * PCM_WORD_BITS);
+			if (end - first >= nunits && taken < n) {
+				cuts = cut(m, first, end, nunits, objs + taken,
+					   n - taken);
+				taken += cuts;
+				first += cuts * nunits;
+				if (first < end)
+					note_hole(m, first, end);
+				if (group_of(m, first) != group)
+					continue;
+			}
+			if (end - first > longest)
+				longest = end - first;
 		}
-		if (end - first > longest)
-			longest = end - first;
 	}
-	m->longest = (uint16_t)longest;
+	m->most[group] = (uint8_t)pcm_holes_class(longest);
 	return taken;
 }
 
 static void
-find_longest(struct pcm_mixed *m)
+look_through(struct pcm_mixed *m, unsigned group)
 {
-	void *none;
+	take_from(m, group, 1, NULL, 0);
+}
 
-	pcm_holes_take(m, 1, &none, 0);
+static void
+look_through_all(struct pcm_mixed *m)
+{
+	unsigned group;
+
+	for (group = 0; group < PCM_HOLES_NGROUPS; group++)
+		look_through(m, group);
+}
+
+/* The next group, from that one on, with a hole for the class. */
+static unsigned
+next_group(const struct pcm_mixed *m, unsigned group, unsigned class)
+{
+	while (group < PCM_HOLES_NGROUPS && m->most[group] < class)
+		group++;
+	return group;
+}
+
+unsigned
+pcm_holes_take(struct pcm_mixed *m, unsigned class, void **objs, unsigned n)
+{
+	unsigned nunits = pcm_size_class[class].size / UNIT, taken = 0, group;
+
+	for (group = next_group(m, 0, class);
+	     group < PCM_HOLES_NGROUPS && taken < n;
+	     group = next_group(m, group + 1, class))
+		taken += take_from(m, group, nunits, objs + taken, n - taken);
+	return taken;
+}
+
+void
+pcm_holes_fetch(const struct pcm_mixed *m, unsigned class)
+{
+	unsigned group = next_group(m, 0, class);
+
+	if (PCM_LIKELY(group < PCM_HOLES_NGROUPS))
+		__builtin_prefetch(&m->bits[2 * first_word(m, group)], 1);
 }
 
 void
@@ -260,19 +346,19 @@ pcm_holes_init(struct pcm_mixed *m, struct pcm_span *span)
 	*m = (struct pcm_mixed){
 		.span = span,
 		.cold = span->cold,
-		.nunits = (uint16_t)nunits,
+		.npages = (uint8_t)(span->nbytes / PCM_PAGE),
 		.nfree = (uint16_t)nunits,
 		.tick = span->tick,
 		.home = span->home,
 		.page_high = (uint16_t)(page >> 32),
 		.page_low = (uint32_t)page,
 	};
-	for (i = 0; i < 2 * nwords(nunits); i++)
+	for (i = 0; i < 2 * nunits / PCM_WORD_BITS; i++)
 		m->bits[i] = 0;
 	for (i = 0; i < span->nobjs; i++)
 		if (!pcm_bits_has(span->free, 1, i))
 			mark(m, i * length, length);
-	find_longest(m);
+	look_through_all(m);
 }
 
 static unsigned
@@ -336,7 +422,7 @@ pcm_holes_put(struct pcm_mixed *m, const char *start, unsigned class,
 	      void *const *objs, unsigned n, enum pcm_span_fault *fault)
 {
 	unsigned nunits = pcm_size_class[class].size / UNIT, done;
-	size_t nbytes = (size_t)m->nunits * UNIT;
+	size_t nbytes = (size_t)m->npages * PCM_PAGE;
 	enum pcm_span_fault found = PCM_SPAN_OK;
 
 	if (PCM_UNLIKELY(nunits == 0))
@@ -394,7 +480,7 @@ pcm_holes_hold(struct pcm_mixed *m, const struct pcm_holes_pages *pages)
 	mark(m, pages->first * units_per_page(),
 	     (pages->end - pages->first) * units_per_page());
 	m->cold |= page_bits(pages->first, pages->end);
-	find_longest(m);
+	look_through_all(m);
 }
 
 void

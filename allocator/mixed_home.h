@@ -1,8 +1,7 @@
 /*
  * mixed_home.h - what mixed.c and mixed_decay.c share: the mixed spans of a home.
  *
- * A span with a hole is on the list of the largest class that its longest hole can
- * hold. A span that is not settled is also in the order of the last take or put.
+ * A span with a hole is on the list of what its best hole is of. A span that is not settled is also in the order of the last take or put.
  */
 #ifndef PCM_MIXED_HOME_H
 #define PCM_MIXED_HOME_H
@@ -32,7 +31,7 @@ pcm_mixed_in_use(const struct pcm_mixed_home *home)
 	return __atomic_load_n(&home->in_use, __ATOMIC_RELAXED);
 }
 
-/* Puts it on the list that its longest hole asks for. */
+/* Puts it on the list that its best hole asks for. */
 void pcm_mixed_relink_locked(struct pcm_mixed_home *home, struct pcm_mixed *mixed);
 
 /* Its pages go back, or have gone: it leaves the order. */

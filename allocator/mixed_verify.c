@@ -2,36 +2,52 @@
  * mixed_verify.c - do the bitmaps, lists and sums of mixed spans agree? For tests and
  * debug builds.
  */
+#include <string.h>
+
 #include "bits.h"
 #include "mixed_home.h"
+
+/* What a group's best hole is of, as the hole at ... end - 1 says. */
+static void
+note_hole(const struct pcm_mixed *mixed, uint8_t *most, unsigned at, unsigned end)
+{
+	unsigned page = at / (unsigned)PCM_MIXED_UNITS_PER_PAGE;
+	unsigned group = mixed->npages > PCM_HOLES_NGROUPS ? page / 2 : page;
+	unsigned class = pcm_size_class_within((size_t)(end - at) * PCM_MIXED_UNIT);
+
+	if (most[group] < class)
+		most[group] = (uint8_t)class;
+}
 
 /* Walks from block to hole to block. */
 static const char *
 verify_holes(const struct pcm_mixed *mixed)
 {
 	const uint64_t *begin = mixed->bits, *used = begin + 1;
-	unsigned at, end, nfree = 0, longest = 0;
+	unsigned at, end, n = pcm_holes_nunits(mixed), nfree = 0;
+	uint8_t most[PCM_HOLES_NGROUPS] = { 0 };
 
-	for (at = 0; at < mixed->nunits; at = end) {
+	for (at = 0; at < n; at = end) {
 		if (pcm_bits_has(used, 2, at)) {
-			end = pcm_bits_next(begin, 2, at + 1, mixed->nunits, true);
+			end = pcm_bits_next(begin, 2, at + 1, n, true);
 			if (!pcm_bits_has(begin, 2, at))
 				return "a used unit lies in a block";
 			if (pcm_bits_next(used, 2, at, end, false) != end)
 				return "all units of a block are used";
 			continue;
 		}
-		end = pcm_bits_next(used, 2, at, mixed->nunits, true);
+		end = pcm_bits_next(used, 2, at, n, true);
 		if (pcm_bits_next(begin, 2, at + 1, end, true) != end)
 			return "nothing begins within a hole";
 		if (pcm_bits_has(begin, 2, at) != (at > 0))
 			return "a hole begins behind a block";
 		nfree += end - at;
-		longest = end - at > longest ? end - at : longest;
+		note_hole(mixed, most, at, end);
 	}
-	if (nfree != mixed->nfree || nfree == mixed->nunits)
+	if (nfree != mixed->nfree || nfree == n)
 		return "nfree units are free, and not all";
-	return longest == mixed->longest ? NULL : "the longest hole";
+	return memcmp(most, mixed->most, sizeof(most)) == 0 ?
+		       NULL : "each group's best hole";
 }
 
 static const char *
@@ -43,12 +59,8 @@ verify_list(const struct pcm_mixed_home *home, unsigned list, size_t *nlisted)
 	if (pcm_bits_has(home->nonempty, 1, list) != (mixed != NULL))
 		return "nonempty has a bit for each list that is not empty";
 	for (; wrong == NULL && mixed != NULL; mixed = mixed->next, ++*nlisted) {
-		size_t longest = (size_t)mixed->longest * PCM_MIXED_UNIT;
-
-		if (mixed->list != list || longest < pcm_size_class[list].size ||
-		    (list + 1 < PCM_NCLASSES &&
-		     longest >= pcm_size_class[list + 1].size))
-			return "a span is on the list of its longest hole";
+		if (mixed->list != list || pcm_holes_best(mixed) != list)
+			return "a span is on the list of its best hole";
 		if (mixed->next != NULL && mixed->next->prev != mixed)
 			return "next and prev agree";
 		wrong = verify_holes(mixed);

@@ -49,7 +49,7 @@ static inline void put(unsigned int class, void **from, unsigned int n)
 
 static inline unsigned int take(unsigned int class, void **to, unsigned int n)
 {
-	return pcm_mixed_take(class, 0, to, n);
+	return pcm_mixed_take(class, 0, to, n, false);
 }
 
 /* All blocks of one more span of the class, at objs. What others have is full then. */

@@ -145,7 +145,7 @@ START_TEST(home_of_another_class)
 	before = units_free();
 
 	for (i = 0; i < 3; i++) {
-		must(pcm_mixed_take(b, i == 0 ? 0 : HOME, got, 20) == 20);
+		must(pcm_mixed_take(b, i == 0 ? 0 : HOME, got, 20, false) == 20);
 		must(pcm_pagemap_span(got[0]) == span);
 		must(pcm_pagemap_span(got[19]) == span);
 		mag = pcm_mag_new(20);
