@@ -43,7 +43,7 @@
 
 /* What all magazines may hold: of a small heap, beyond the first mebibyte, and of a large one. */
 #define ROOM_FROM ((size_t)1 << 20)
-#define ROOM_LEAST ((size_t)256 << 10)
+#define ROOM_LEAST ((size_t)192 << 10)
 #define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_SMALL_DIVISOR 4u
 #define ROOM_DIVISOR 64u
@@ -59,14 +59,21 @@
 #define ROOM_CROWDED ((size_t)2 << 20)
 #define CALM_TICKS 16u
 
+/*
+ * So many misses of all classes within a tick, for each CPU: a tenth of its time or more goes
+ * to the slow path.
+ */
+#define BUSY_MISSES 8192u
+
 atomic_ushort pcm_capacity_now[PCM_NCLASSES];
+atomic_bool pcm_capacity_busy_now;
 
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
 /* ROOM_MOST has been doubled this often; ticks without a sleep since the last change. */
 static atomic_uint doubled, calm;
-static atomic_uint sleeps_seen;
+static atomic_uint sleeps_seen, misses_seen;
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
@@ -140,6 +147,7 @@ pcm_capacity_miss(unsigned class, unsigned home)
 {
 	unsigned now = pcm_capacity(class), n;
 
+	STORE(pcm_homes[home].all_misses, LOAD(pcm_homes[home].all_misses) + 1);
 	if (PCM_UNLIKELY(now == 0))
 		home = 0; /* those of all count */
 	n = LOAD(pcm_homes[home].misses[class]) + 1;
@@ -185,6 +193,18 @@ shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 }
 
 static void
+look_at_misses(void)
+{
+	unsigned home, now = 0;
+
+	for (home = 0; home < PCM_NHOMES; home++)
+		now += LOAD(pcm_homes[home].all_misses);
+	STORE(pcm_capacity_busy_now,
+	      now - LOAD(misses_seen) >= BUSY_MISSES * pcm_percpu_nsets());
+	STORE(misses_seen, now);
+}
+
+static void
 look_at_sleeps(void)
 {
 	unsigned now = LOAD(pcm_lock_nsleeps), n = now - LOAD(sleeps_seen);
@@ -208,6 +228,7 @@ pcm_capacity_tick(void)
 {
 	unsigned ticks, c;
 
+	look_at_misses();
 	look_at_sleeps();
 	ticks = has_room(0) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
 	for (c = 1; c < PCM_NCLASSES; c++) {

@@ -13,6 +13,7 @@
 #define PCM_CAPACITY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "compiler.h"
@@ -26,6 +27,15 @@ pcm_capacity(unsigned class)
 {
 	return atomic_load_explicit(&pcm_capacity_now[class],
 				    memory_order_relaxed);
+}
+
+extern PCM_HIDDEN atomic_bool pcm_capacity_busy_now;
+
+/* Did the CPUs spend much of the last tick in the slow path? */
+static inline bool
+pcm_capacity_busy(void)
+{
+	return atomic_load_explicit(&pcm_capacity_busy_now, memory_order_relaxed);
 }
 
 /*

@@ -3,6 +3,7 @@
  */
 #include "central.h"
 
+#include "capacity.h"
 #include "central_lists.h"
 #include "home.h"
 #include "limit.h"
@@ -139,10 +140,20 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 
 /*
  * A new span has at most one in so many of the blocks that the class has at its home: what
- * lies free in it is little then. Less in a small heap.
+ * lies free in it is little then. Less in a small heap; more where CPUs are busy with visits,
+ * as in long runs of blocks, which come and go by the span.
  */
 #define PART 16u
+#define PART_WHILE_BUSY 4u
 #define PART_OF_FEW_SIZES 32u
+
+static unsigned
+part_for_one(void)
+{
+	if (!pcm_size_class_has_all())
+		return PART_OF_FEW_SIZES;
+	return pcm_capacity_busy() ? PART_WHILE_BUSY : PART;
+}
 
 /*
  * Logical pages of the next span: a power of two times as many as the shortest has, lest
@@ -153,8 +164,7 @@ next_length(unsigned class, unsigned home)
 {
 	const struct pcm_central *central = &pcm_centrals[home][class];
 	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t part = pcm_size_class_has_all() ? PART : PART_OF_FEW_SIZES;
-	size_t most = pcm_central_nall(central) / (part * sc->nobjs);
+	size_t most = pcm_central_nall(central) / (part_for_one() * sc->nobjs);
 	size_t times = 1;
 
 	if (most > sc->longest)

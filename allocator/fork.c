@@ -106,6 +106,7 @@ mend_child(void)
 	pcm_limit_fork_count(held());
 	begin_release();
 	pcm_lock_reset(&pcm_meta_lock);
+	pcm_descriptor_fork_child();
 	pcm_lock_reset(&pcm_mag_lock);
 	pcm_page_heap_fork_child();
 	pcm_mapping_fork_child();

@@ -9,6 +9,7 @@
 
 #include "central.h"
 #include "depot.h"
+#include "descriptors.h"
 #include "lock.h"
 #include "magazine.h"
 #include "mapping.h"
@@ -28,6 +29,7 @@ pcm_fork_lock_all(bool *quiet)
 	pcm_mapping_fork_lock();
 	pcm_page_heap_fork_lock();
 	pcm_lock_unchecked(&pcm_mag_lock);
+	pcm_descriptor_fork_lock();
 	pcm_lock_unchecked(&pcm_meta_lock);
 }
 
@@ -35,6 +37,7 @@ static inline void
 pcm_fork_unlock_all(void)
 {
 	pcm_unlock_unchecked(&pcm_meta_lock);
+	pcm_descriptor_fork_unlock();
 	pcm_unlock_unchecked(&pcm_mag_lock);
 	pcm_page_heap_fork_unlock();
 	pcm_mapping_fork_unlock();

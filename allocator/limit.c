@@ -14,6 +14,7 @@
 #include "cache.h"
 #include "central.h"
 #include "cgroup.h"
+#include "descriptors.h"
 #include "emergency.h"
 #include "leftover.h"
 #include "mapping.h"
@@ -80,6 +81,7 @@ give_back_all(void)
 	pcm_central_trim();
 	pcm_mapping_cache_release(SIZE_MAX);
 	pcm_page_heap_release(SIZE_MAX);
+	pcm_descriptor_drain();
 	pcm_meta_release(0);
 	pcm_emergency_release();
 	pcm_leftover_retry();

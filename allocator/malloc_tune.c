@@ -14,6 +14,7 @@
 
 #include "cache.h"
 #include "central.h"
+#include "descriptors.h"
 #include "emergency.h"
 #include "glibc_malloc.h"
 #include "leftover.h"
@@ -70,6 +71,7 @@ malloc_trim(size_t pad)
 	pcm_page_heap_stats_get(&heap);
 	if (heap.free_warm > pad)
 		done += pcm_page_heap_release(heap.free_warm - pad);
+	pcm_descriptor_drain();
 	done += pcm_meta_release(0);
 	done += pcm_emergency_release();
 	pcm_slow_leave();

@@ -106,6 +106,7 @@ note_taken_locked(unsigned ncold)
 	if (pcm_page_heap_used_locked() <= heap.record)
 		return;
 	heap.record = pcm_page_heap_used_locked();
+	pcm_page_heap_note_record_locked();
 	if (ncold > 0)
 		pcm_page_heap_shed_locked();
 }
@@ -223,6 +224,9 @@ pcm_page_heap_tight(size_t npages, size_t least)
 	size_t used;
 	bool tight;
 
+	if (npages <= PCM_NEAR_RECORD_NPAGES &&
+	    !atomic_load_explicit(&heap.near_record, memory_order_relaxed))
+		return false;
 	pcm_lock(&heap.lock);
 	used = pcm_page_heap_used_locked();
 	tight = used >= least && used + npages > heap.record;

@@ -92,6 +92,9 @@ check_sums(const struct sums *sums)
 		return "nadvised = sum of (advice = HUGE)";
 	if (heap.low_warm > pcm_page_heap_warm_locked())
 		return "low_warm <= npages_free - npages_cold";
+	if (heap.record > 0 && atomic_load(&heap.near_record) !=
+	    (pcm_page_heap_used_locked() + PCM_NEAR_RECORD_NPAGES > heap.record))
+		return "near_record: a record with so many pages more";
 	if (heap.pinned != NULL && !sums->pinned)
 		return "pinned is NULL or one of all";
 	return NULL;

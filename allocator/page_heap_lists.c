@@ -183,6 +183,7 @@ pcm_page_heap_take_locked(struct pcm_hugepage *huge, struct pcm_run run)
 	heap.npages_cold -= ncold;
 	change_list_locked(huge, &before);
 	note_low_locked();
+	pcm_page_heap_note_record_locked();
 	return ncold;
 }
 
@@ -215,11 +216,12 @@ pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 		pcm_hugepage_give(huge, run, cold);
 		note_released(huge);
 		pcm_page_heap_list_locked(huge);
-		return;
+	} else {
+		pcm_hugepage_give(huge, run, cold);
+		heap.npages_free += run.npages;
+		change_list_locked(huge, &before);
 	}
-	pcm_hugepage_give(huge, run, cold);
-	heap.npages_free += run.npages;
-	change_list_locked(huge, &before);
+	pcm_page_heap_note_record_locked();
 }
 
 /*

@@ -24,6 +24,7 @@
 #ifndef PCM_PAGE_HEAP_LISTS_H
 #define PCM_PAGE_HEAP_LISTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,8 @@ struct pcm_page_heap {
 		uint16_t vain; /* pages of the last run with memory looked for in vain */
 		uint16_t skip; /* searches for as many that are left out from now on */
 	} PCM_LINE_ALIGNED;
+	/* What changes seldom: others read it without having to wait for the line above. */
+	atomic_bool near_record; /* relaxed, a hint */
 	size_t nkind[PCM_HUGE_NKINDS], npages_extra;
 	size_t nbacked, nadvised;
 	struct pcm_hugepage *all;
@@ -96,6 +99,24 @@ pcm_page_heap_used_locked(void)
 {
 	return pcm_page_heap.nhuge * PCM_HUGE_NPAGES -
 		pcm_page_heap.npages_free;
+}
+
+/*
+ * near_record: with so many pages more, more than any span of several blocks has, there would
+ * be a record. To be called after each change of the pages in use, or of the record.
+ */
+#define PCM_NEAR_RECORD_NPAGES 32u
+
+static inline void
+pcm_page_heap_note_record_locked(void)
+{
+	bool now = pcm_page_heap_used_locked() + PCM_NEAR_RECORD_NPAGES >
+		pcm_page_heap.record;
+
+	if (now != atomic_load_explicit(&pcm_page_heap.near_record,
+					memory_order_relaxed))
+		atomic_store_explicit(&pcm_page_heap.near_record, now,
+				      memory_order_relaxed);
 }
 
 enum pcm_huge_kind pcm_page_heap_kind(const struct pcm_hugepage *huge);

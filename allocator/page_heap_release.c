@@ -290,6 +290,7 @@ pcm_page_heap_decay(void)
 
 	pcm_lock(&heap.lock);
 	heap.record -= heap.record / FORGET_DIVISOR;
+	pcm_page_heap_note_record_locked();
 	heap.shed_in_vain = false;
 	nbytes = decay_bytes(pcm_page_heap_idle_locked() << PCM_PAGE_SHIFT);
 	heap.low_before = heap.low_warm;

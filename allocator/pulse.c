@@ -16,6 +16,7 @@
 #include "central.h"
 #include "conf.h"
 #include "depot.h"
+#include "descriptors.h"
 #include "emergency.h"
 #include "home.h"
 #include "leftover.h"
@@ -69,7 +70,7 @@ static _Atomic uint64_t next_tick;
  * Bytes that have left the CPUs' caches since any came back. A home adds its own when
  * they are so many, COUNT_MIN, lest all CPUs write to one line all the time.
  */
-#define COUNT_MIN ((size_t)64 << 10)
+#define COUNT_MIN ((size_t)256 << 10)
 
 static atomic_size_t in_a_row;
 
@@ -249,6 +250,7 @@ pcm_pulse_tick(void)
 	given = pcm_central_decay();
 	given += pcm_mapping_decay();
 	given += pcm_page_heap_decay();
+	pcm_descriptor_drain();
 	pcm_meta_release(KEEP_META);
 	pcm_thp_tick();
 	check();

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "meta.h"
+#include "descriptors.h"
 #include "mixed.h"
 #include "pagemap.h"
 #include "reclaim.h"
@@ -52,7 +52,7 @@ descriptor(size_t nbytes)
 	struct pcm_span *span;
 
 	do
-		span = pcm_meta_alloc(nbytes);
+		span = pcm_descriptor_alloc(nbytes);
 	while (span == NULL && pcm_reclaim());
 	return span;
 }
@@ -99,7 +99,7 @@ pcm_span_new_block(enum pcm_span_kind kind, char *start, size_t nbytes)
 struct pcm_span *
 pcm_span_new_spare(void)
 {
-	struct pcm_span *span = pcm_meta_alloc(sizeof(*span));
+	struct pcm_span *span = pcm_descriptor_alloc(sizeof(*span));
 
 	if (span != NULL)
 		*span = (struct pcm_span){ .kind = PCM_SPAN_CACHED };
@@ -116,7 +116,7 @@ pcm_span_delete(struct pcm_span *span)
 	if (span->kind == PCM_SPAN_SMALL || span->kind == PCM_SPAN_MIXED ||
 	    span->kind == PCM_SPAN_LARGE)
 		pcm_pagemap_set_span(span->start, npages, NULL);
-	pcm_meta_free(span, descriptor_bytes(span));
+	pcm_descriptor_free(span, descriptor_bytes(span));
 }
 
 /* Bits low ... high; all of them up to the last bit if there are more. */

@@ -29,6 +29,7 @@ enum pcm_lock_rank {
 	PCM_RANK_MAPPING,   /* large objects with mappings of their own */
 	PCM_RANK_PAGE_HEAP, /* hugepages */
 	PCM_RANK_MAGAZINE,  /* the pool of empty magazines */
+	PCM_RANK_DESCRIPTORS, /* descriptors of spans that wait at a home; never two */
 	PCM_RANK_META,	    /* metadata allocator: the last one */
 	PCM_NRANKS,
 };

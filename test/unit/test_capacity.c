@@ -18,10 +18,11 @@
 #define GROW_MISSES 64
 #define START_BYTES 8192u
 #define ROOM_FROM ((size_t)1 << 20)
-#define ROOM_LEAST ((size_t)256 << 10)
+#define ROOM_LEAST ((size_t)192 << 10)
 #define ROOM_MOST ((size_t)1 << 20)
 #define ROOM_CROWDED ((size_t)2 << 20)
 #define CROWDED_SLEEPS 8
+#define BUSY_MISSES 8192u
 
 static unsigned int class;
 
@@ -100,6 +101,7 @@ START_TEST(grows_by_misses)
 {
 	unsigned int before, i;
 
+	hold(8 << 20); /* there is room */
 	class = unused_class(700);
 	miss(class, 1);
 	before = pcm_capacity(class);
@@ -154,6 +156,7 @@ START_TEST(idle_ones_shrink)
 {
 	unsigned int least;
 
+	hold(8 << 20);
 	class = unused_class(700);
 	miss(class, 1);
 	least = pcm_capacity(class);
@@ -287,6 +290,29 @@ START_TEST(sleeping_threads_make_room)
 }
 END_TEST
 
+/* Busy is who misses often, in the last tick. */
+START_TEST(busy_by_misses)
+{
+	unsigned int many = BUSY_MISSES * pcm_percpu_nsets(), i;
+
+	class = unused_class(100);
+	ticks(1);
+	must(!pcm_capacity_busy());
+	for (i = 0; i < 10; i++) {
+		miss(class, many - BUSY_MISSES / 2);
+		ticks(1);
+		must(!pcm_capacity_busy());
+	}
+	miss(class, many / 2);
+	pcm_capacity_miss(class, 1); /* of all homes together */
+	miss(class, many / 2);
+	ticks(1);
+	must(pcm_capacity_busy());
+	ticks(1);
+	must(!pcm_capacity_busy());
+}
+END_TEST
+
 /* What a small heap gives to caches is a part of it, whoever sleeps. */
 START_TEST(sleeping_threads_in_a_small_heap)
 {
@@ -328,6 +354,7 @@ int main(void)
 	tcase_add_test(tests, grows_by_misses);
 	tcase_add_test(tests, small_blocks_get_large_magazines);
 	tcase_add_test(tests, seldom_is_not_enough);
+	tcase_add_test(tests, busy_by_misses);
 	tcase_add_test(tests, idle_ones_shrink);
 	tcase_add_test(tests, bounded_by_the_heap);
 	tcase_add_test(tests, never_more_than_room);

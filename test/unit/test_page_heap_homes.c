@@ -47,6 +47,7 @@ static void be_large(bool large)
 {
 	pcm_lock(&pcm_page_heap.lock);
 	pcm_page_heap.record = large ? (size_t)64 << 20 >> PCM_PAGE_SHIFT : 1;
+	pcm_page_heap_note_record_locked();
 	pcm_unlock(&pcm_page_heap.lock);
 }
 

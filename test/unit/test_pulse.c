@@ -16,7 +16,7 @@
 #define TICKS 6
 #define MUCH ((size_t)64 << 20)
 #define ENOUGH ((size_t)4 << 20) /* not more than that */
-#define COUNTED ((size_t)64 << 10)
+#define COUNTED ((size_t)256 << 10)
 
 /* So often that magazines serve what is larger, too. */
 #define WARM_UP 5000
