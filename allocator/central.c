@@ -141,7 +141,7 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 /*
  * A new span has at most one in so many of the blocks that the class has at its home: what
  * lies free in it is little then. Less in a small heap; more where CPUs are busy with visits,
- * as in long runs of blocks, which come and go by the span.
+ * as in long runs of blocks, which come and go by the span, and not for a heap that grows.
  */
 #define PART 16u
 #define PART_WHILE_BUSY 4u
@@ -152,7 +152,8 @@ part_for_one(void)
 {
 	if (!pcm_size_class_has_all())
 		return PART_OF_FEW_SIZES;
-	return pcm_capacity_busy() ? PART_WHILE_BUSY : PART;
+	return pcm_capacity_busy() && !pcm_page_heap_near_record() ?
+		       PART_WHILE_BUSY : PART;
 }
 
 /*

@@ -219,13 +219,18 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 }
 
 bool
+pcm_page_heap_near_record(void)
+{
+	return atomic_load_explicit(&heap.near_record, memory_order_relaxed);
+}
+
+bool
 pcm_page_heap_tight(size_t npages, size_t least)
 {
 	size_t used;
 	bool tight;
 
-	if (npages <= PCM_NEAR_RECORD_NPAGES &&
-	    !atomic_load_explicit(&heap.near_record, memory_order_relaxed))
+	if (npages <= PCM_NEAR_RECORD_NPAGES && !pcm_page_heap_near_record())
 		return false;
 	pcm_lock(&heap.lock);
 	used = pcm_page_heap_used_locked();

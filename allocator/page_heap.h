@@ -66,6 +66,9 @@ size_t pcm_page_heap_decay(void);
  */
 bool pcm_page_heap_tight(size_t npages, size_t least);
 
+/* Would a span or two be a record? No lock; a guess. */
+bool pcm_page_heap_near_record(void);
+
 struct pcm_page_heap_stats {
 	size_t mapped;	  /* bytes of hugepages */
 	size_t used;	  /* handed out */
