@@ -21,17 +21,22 @@
 
 static struct stacks {
 	struct pcm_lock lock;
-	atomic_bool used; /* the home has had one: relaxed, set once */
-	uint8_t n[NSIZES];
+	atomic_uchar n[NSIZES]; /* relaxed: whether a look under the lock is worth it */
 	void *top[NSIZES]; /* linked through the first word */
 } PCM_LINE_ALIGNED stacks[PCM_NHOMES] PCM_TABLE("0") = {
 	[0 ... PCM_NHOMES - 1] = { .lock = PCM_LOCK_INIT(PCM_RANK_DESCRIPTORS) },
 };
 
-static bool
-is_used(const struct stacks *s)
+static unsigned
+get_n(const struct stacks *s, unsigned i)
 {
-	return atomic_load_explicit(&s->used, memory_order_relaxed);
+	return atomic_load_explicit(&s->n[i], memory_order_relaxed);
+}
+
+static void
+set_n(struct stacks *s, unsigned i, unsigned n)
+{
+	atomic_store_explicit(&s->n[i], (unsigned char)n, memory_order_relaxed);
 }
 
 /* Its stack; NSIZES: none is for it. */
@@ -50,7 +55,7 @@ pop_locked(struct stacks *s, unsigned i)
 
 	if (p != NULL) {
 		s->top[i] = *p;
-		s->n[i]--;
+		set_n(s, i, get_n(s, i) - 1);
 	}
 	return p;
 }
@@ -58,12 +63,11 @@ pop_locked(struct stacks *s, unsigned i)
 static bool
 push_locked(struct stacks *s, unsigned i, void *p)
 {
-	if (s->n[i] >= MOST)
+	if (get_n(s, i) >= MOST)
 		return false;
 	*(void **)p = s->top[i];
 	s->top[i] = p;
-	s->n[i]++;
-	atomic_store_explicit(&s->used, true, memory_order_relaxed);
+	set_n(s, i, get_n(s, i) + 1);
 	return true;
 }
 
@@ -74,7 +78,7 @@ pcm_descriptor_alloc(size_t nbytes)
 	unsigned i = size_of(nbytes);
 	void *p = NULL;
 
-	if (i < NSIZES && is_used(s)) {
+	if (i < NSIZES && get_n(s, i) > 0) {
 		pcm_lock(&s->lock);
 		p = pop_locked(s, i);
 		pcm_unlock(&s->lock);
@@ -103,13 +107,13 @@ drain(struct stacks *s, unsigned i)
 {
 	void *p;
 
-	do {
+	while (get_n(s, i) > 0) {
 		pcm_lock(&s->lock);
 		p = pop_locked(s, i);
 		pcm_unlock(&s->lock);
 		if (p != NULL)
 			pcm_meta_free(p, (i + 1) * UNIT);
-	} while (p != NULL);
+	}
 }
 
 void
@@ -118,7 +122,7 @@ pcm_descriptor_drain(void)
 	unsigned h, i;
 
 	for (h = 0; h < PCM_NHOMES; h++)
-		for (i = 0; is_used(&stacks[h]) && i < NSIZES; i++)
+		for (i = 0; i < NSIZES; i++)
 			drain(&stacks[h], i);
 }
 

@@ -38,7 +38,8 @@ bool pcm_mixed_suits(unsigned class);
 bool pcm_mixed_shares(unsigned class);
 
 /*
- * pcm_mixed_new() - what a span of so many bytes needs to become mixed; NULL: no memory.
+ * pcm_mixed_new() - what a span of so many bytes needs to become mixed; NULL: no memory, or too
+ * long a span.
  * pcm_mixed_delete() gives it back unused.
  */
 struct pcm_mixed *pcm_mixed_new(size_t nbytes);

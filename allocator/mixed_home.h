@@ -1,7 +1,8 @@
 /*
  * mixed_home.h - what mixed.c and mixed_decay.c share: the mixed spans of a home.
  *
- * A span with a hole is on the list of what its best hole is of. A span that is not settled is also in the order of the last take or put.
+ * A span with a hole is on the list of what its best hole is of. A span that is not settled
+ * is also in the order of the last take or put.
  */
 #ifndef PCM_MIXED_HOME_H
 #define PCM_MIXED_HOME_H

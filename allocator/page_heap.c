@@ -105,8 +105,7 @@ note_taken_locked(unsigned ncold)
 {
 	if (pcm_page_heap_used_locked() <= heap.record)
 		return;
-	heap.record = pcm_page_heap_used_locked();
-	pcm_page_heap_note_record_locked();
+	heap.record = pcm_page_heap_used_locked(); /* still near it */
 	if (ncold > 0)
 		pcm_page_heap_shed_locked();
 }
