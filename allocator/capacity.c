@@ -60,20 +60,20 @@
 #define CALM_TICKS 16u
 
 /*
- * So many misses of all classes within a tick, for each CPU: a tenth of its time or more goes
- * to the slow path.
+ * So many misses of all classes within a tick, for each CPU of a home: a tenth of their time
+ * or more goes to the slow path.
  */
 #define BUSY_MISSES 8192u
 
 atomic_ushort pcm_capacity_now[PCM_NCLASSES];
-atomic_bool pcm_capacity_busy_now;
+atomic_uint pcm_capacity_busy_homes;
 
 static atomic_uchar idle[PCM_NCLASSES];
 static atomic_size_t total;
 
 /* ROOM_MOST has been doubled this often; ticks without a sleep since the last change. */
 static atomic_uint doubled, calm;
-static atomic_uint sleeps_seen, misses_seen;
+static atomic_uint sleeps_seen;
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
@@ -142,12 +142,38 @@ grow(unsigned class, unsigned now)
 		change(class, now, next);
 }
 
+/* Of which homes have more than one, if there are more sets than homes. */
+static unsigned
+sets_of_a_home(void)
+{
+	return (pcm_percpu_nsets() + PCM_NHOMES - 1) / PCM_NHOMES;
+}
+
+/* As soon as it is: what a tick would find may be over by then. */
+static PCM_COLD void
+become_busy(unsigned home, unsigned nmisses)
+{
+	if (nmisses >= BUSY_MISSES * sets_of_a_home())
+		atomic_fetch_or_explicit(&pcm_capacity_busy_homes, 1u << home,
+					 memory_order_relaxed);
+}
+
+static void
+count_miss(struct pcm_home *home)
+{
+	unsigned now = LOAD(home->all_misses) + 1, n = now - LOAD(home->misses_seen);
+
+	STORE(home->all_misses, now);
+	if (PCM_UNLIKELY(n % BUSY_MISSES == 0))
+		become_busy((unsigned)(home - pcm_homes), n);
+}
+
 void
 pcm_capacity_miss(unsigned class, unsigned home)
 {
 	unsigned now = pcm_capacity(class), n;
 
-	STORE(pcm_homes[home].all_misses, LOAD(pcm_homes[home].all_misses) + 1);
+	count_miss(&pcm_homes[home]);
 	if (PCM_UNLIKELY(now == 0))
 		home = 0; /* those of all count */
 	n = LOAD(pcm_homes[home].misses[class]) + 1;
@@ -195,13 +221,19 @@ shrink_if_idle(unsigned class, unsigned now, unsigned ticks)
 static void
 look_at_misses(void)
 {
-	unsigned home, now = 0;
+	unsigned home, busy = 0;
 
-	for (home = 0; home < PCM_NHOMES; home++)
-		now += LOAD(pcm_homes[home].all_misses);
-	STORE(pcm_capacity_busy_now,
-	      now - LOAD(misses_seen) >= BUSY_MISSES * pcm_percpu_nsets());
-	STORE(misses_seen, now);
+	for (home = 0; home < PCM_NHOMES; home++) {
+		unsigned now = LOAD(pcm_homes[home].all_misses);
+		unsigned n = now - LOAD(pcm_homes[home].misses_seen);
+
+		if (n == 0)
+			continue;
+		STORE(pcm_homes[home].misses_seen, now);
+		if (n >= BUSY_MISSES * sets_of_a_home())
+			busy |= 1u << home;
+	}
+	STORE(pcm_capacity_busy_homes, busy);
 }
 
 static void

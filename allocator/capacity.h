@@ -29,13 +29,15 @@ pcm_capacity(unsigned class)
 				    memory_order_relaxed);
 }
 
-extern PCM_HIDDEN atomic_bool pcm_capacity_busy_now;
+/* Bit h: home h is busy. */
+extern PCM_HIDDEN atomic_uint pcm_capacity_busy_homes;
 
-/* Did the CPUs spend much of the last tick in the slow path? */
+/* Do the home's CPUs spend much of their time in the slow path, in this tick or the last one? */
 static inline bool
-pcm_capacity_busy(void)
+pcm_capacity_busy(unsigned home)
 {
-	return atomic_load_explicit(&pcm_capacity_busy_now, memory_order_relaxed);
+	return atomic_load_explicit(&pcm_capacity_busy_homes, memory_order_relaxed) >>
+		home & 1;
 }
 
 /*

@@ -41,9 +41,10 @@ pcm_central_tick(void)
 
 /*
  * What is free at another home is taken before there is new memory, unless that home will
- * soon need it itself: it mostly takes again what it frees, and uses more than a fourth of
- * what it has of the class. Taken by turns, the same blocks and spans would go to and fro
- * between the CPUs, and each write to them would wait for the other one's cache.
+ * soon need it itself: it is busy with visits, or mostly takes again what it frees, and uses
+ * more than a fourth of what it has of the class. Taken by turns, the same blocks
+ * and spans would go to and fro between the CPUs, and each write to them would wait for the
+ * other one's cache.
  */
 #define KEPT_DIVISOR 4u
 
@@ -52,9 +53,11 @@ keeps(const struct pcm_central *other, unsigned class, unsigned home)
 {
 	size_t nall = pcm_central_nall(other);
 
-	return pcm_size_class_has_all() && !spares_memory() && !pcm_single_threaded() &&
-		pcm_home_reuses(home, class) &&
-		pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR;
+	if (!pcm_size_class_has_all() || spares_memory() || pcm_single_threaded())
+		return false;
+	return pcm_capacity_busy(home) ||
+		(pcm_home_reuses(home, class) &&
+		 pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR);
 }
 
 /* Has it something, and does not keep it? */
@@ -148,11 +151,11 @@ take(unsigned class, unsigned home, void **objs, unsigned n)
 #define PART_OF_FEW_SIZES 32u
 
 static unsigned
-part_for_one(void)
+part_for_one(unsigned home)
 {
 	if (!pcm_size_class_has_all())
 		return PART_OF_FEW_SIZES;
-	return pcm_capacity_busy() && !pcm_page_heap_near_record() ?
+	return pcm_capacity_busy(home) && !pcm_page_heap_near_record() ?
 		       PART_WHILE_BUSY : PART;
 }
 
@@ -165,7 +168,7 @@ next_length(unsigned class, unsigned home)
 {
 	const struct pcm_central *central = &pcm_centrals[home][class];
 	const struct pcm_size_class *sc = &pcm_size_class[class];
-	size_t most = pcm_central_nall(central) / (part_for_one() * sc->nobjs);
+	size_t most = pcm_central_nall(central) / (part_for_one(home) * sc->nobjs);
 	size_t times = 1;
 
 	if (most > sc->longest)

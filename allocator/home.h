@@ -32,6 +32,7 @@ struct pcm_depot {
 struct pcm_home {
 	atomic_uint misses[PCM_NCLASSES]; /* capacity.c */
 	atomic_uint all_misses; /* of all classes; wraps: capacity.c */
+	atomic_uint misses_seen; /* by the last tick */
 	atomic_size_t went_back; /* bytes, not yet counted: pulse.c */
 	atomic_size_t depot_bytes; /* in the full magazines of all classes */
 	struct pcm_depot depot[PCM_NCLASSES];

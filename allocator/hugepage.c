@@ -147,6 +147,13 @@ pcm_hugepage_find(const struct pcm_hugepage *huge, unsigned npages,
 }
 
 /* Who looks in vain leaves word for the next one. */
+static void
+note_no_warm(struct pcm_hugepage *huge, unsigned npages, unsigned align)
+{
+	if (align == 1)
+		huge->warm_bound = (uint16_t)(npages - 1);
+}
+
 bool
 pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
 		       unsigned align, unsigned *first)
@@ -158,9 +165,69 @@ pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
 	not_warm(huge, busy);
 	if (find(busy, npages, align, first))
 		return true;
-	if (align == 1)
-		huge->warm_bound = (uint16_t)(npages - 1);
+	note_no_warm(huge, npages, align);
 	return false;
+}
+
+/* The first run of zeros in `busy` in the home's own sectors; else in free ones, too. */
+static enum pcm_whose
+find_for(const struct pcm_hugepage *huge, const uint64_t *busy, unsigned npages,
+	 unsigned align, unsigned home, unsigned *first)
+{
+	uint64_t own[PCM_HUGE_NWORDS], or_free[PCM_HUGE_NWORDS];
+	bool any_own = false, any_free = false;
+	unsigned w;
+
+	for (w = 0; w < PCM_HUGE_NWORDS; w++) {
+		bool is_own = huge->owner[w] == home;
+		bool is_free = !is_own && huge->used[w] == 0;
+
+		own[w] = is_own ? busy[w] : ~(uint64_t)0;
+		or_free[w] = is_free ? busy[w] : own[w];
+		any_own |= ~own[w] != 0;
+		any_free |= is_free;
+	}
+	if (any_own && find(own, npages, align, first))
+		return PCM_WHOSE_OWN;
+	if (any_free && find(or_free, npages, align, first))
+		return PCM_WHOSE_FREE;
+	return PCM_WHOSE_NONE;
+}
+
+enum pcm_whose
+pcm_hugepage_find_for(const struct pcm_hugepage *huge, unsigned npages,
+		      unsigned align, unsigned home, unsigned *first)
+{
+	return find_for(huge, huge->used, npages, align, home, first);
+}
+
+enum pcm_whose
+pcm_hugepage_find_warm_for(struct pcm_hugepage *huge, unsigned npages,
+			   unsigned align, unsigned home, unsigned *first)
+{
+	uint64_t busy[PCM_HUGE_NWORDS];
+	enum pcm_whose whose;
+
+	if (huge->warm_bound < npages)
+		return PCM_WHOSE_NONE;
+	not_warm(huge, busy);
+	whose = find_for(huge, busy, npages, align, home, first);
+	if (whose != PCM_WHOSE_NONE)
+		return whose;
+	if (find(busy, npages, align, first))
+		return PCM_WHOSE_ANY;
+	note_no_warm(huge, npages, align);
+	return PCM_WHOSE_NONE;
+}
+
+void
+pcm_hugepage_own(struct pcm_hugepage *huge, struct pcm_run run, unsigned home)
+{
+	unsigned w, last = (run.first + run.npages - 1) / 64;
+
+	for (w = run.first / 64; w <= last; w++)
+		if (huge->used[w] == 0)
+			huge->owner[w] = (uint8_t)home;
 }
 
 bool

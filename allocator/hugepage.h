@@ -17,6 +17,9 @@
  * ones. That ends when nothing is behind it any more, or with a collapse
  * (thp.c).
  *
+ * A *sector* is the 64 pages of one word. It is owned by the home that takes the first of
+ * them while all are free; what is free in it is mostly in the caches of that home's CPUs.
+ *
  *	broken => not backed		broken => ncold < 512
  *
  * Plain bit arithmetic; the caller (page_heap.c) holds the lock.
@@ -30,6 +33,7 @@
 #include "page.h"
 
 #define PCM_HUGE_NWORDS (PCM_HUGE_NPAGES / 64)
+#define PCM_HUGE_NSECTORS PCM_HUGE_NWORDS
 
 /* What the system has been told about a hugepage. */
 enum pcm_huge_advice {
@@ -43,13 +47,13 @@ struct pcm_hugepage {
 	uint64_t used[PCM_HUGE_NWORDS];
 	uint64_t cold[PCM_HUGE_NWORDS];
 	uint64_t zero[PCM_HUGE_NWORDS];
+	uint8_t owner[PCM_HUGE_NSECTORS]; /* homes (percpu.h) */
 	uint16_t nfree;
 	uint16_t ncold;
 	uint16_t longest;
 	uint16_t warm_bound; /* no run of free pages with memory is longer */
 	uint16_t nextra; /* pages that have memory by a collapse alone */
 	uint8_t advice;	 /* enum pcm_huge_advice */
-	uint8_t home;	 /* of the CPU that took the first of its pages (percpu.h) */
 	bool broken;
 	bool backed;	  /* one huge page is behind it, as far as we know */
 	uint32_t refused; /* last release in which the system kept pages */
@@ -87,6 +91,28 @@ bool pcm_hugepage_find(const struct pcm_hugepage *huge, unsigned npages,
 		       unsigned align, unsigned *first);
 bool pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
 			    unsigned align, unsigned *first);
+
+/* Whose pages a free run has, as a home sees it; the greater the better. */
+enum pcm_whose {
+	PCM_WHOSE_NONE, /* there is no run */
+	PCM_WHOSE_ANY,	/* of sectors that another home uses, too */
+	PCM_WHOSE_FREE, /* of those that nobody uses, or the home owns */
+	PCM_WHOSE_OWN,	/* of those that the home owns */
+};
+
+/*
+ * pcm_hugepage_find_for() - the first one of the best free runs for that home, own or free.
+ * pcm_hugepage_find_warm_for() - of any with memory behind all of it.
+ */
+enum pcm_whose pcm_hugepage_find_for(const struct pcm_hugepage *huge,
+				     unsigned npages, unsigned align,
+				     unsigned home, unsigned *first);
+enum pcm_whose pcm_hugepage_find_warm_for(struct pcm_hugepage *huge,
+					  unsigned npages, unsigned align,
+					  unsigned home, unsigned *first);
+
+/* Before the run is taken: sectors of which all is free are the home's from now on. */
+void pcm_hugepage_own(struct pcm_hugepage *huge, struct pcm_run run, unsigned home);
 
 /* Do all pages of the run, which are free, read as zero? */
 bool pcm_hugepage_is_zero(const struct pcm_hugepage *huge, struct pcm_run run);

@@ -110,6 +110,18 @@ note_taken_locked(unsigned ncold)
 		pcm_page_heap_shed_locked();
 }
 
+/* Free -> used, by a CPU of that home. Returns how many of the pages were cold. */
+static unsigned
+take_locked(struct pcm_hugepage *huge, struct pcm_run run, unsigned home)
+{
+	unsigned ncold;
+
+	pcm_hugepage_own(huge, run, home);
+	ncold = pcm_page_heap_take_locked(huge, run);
+	note_taken_locked(ncold);
+	return ncold;
+}
+
 char *
 pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 {
@@ -134,14 +146,11 @@ pcm_page_heap_alloc_aligned(size_t npages, size_t align, bool *zeroed)
 	}
 	huge = wanted.huge;
 	run = (struct pcm_run){ wanted.first, wanted.npages };
-	if (pcm_hugepage_is_whole(huge))
-		huge->home = (uint8_t)wanted.home;
 	if (zeroed != NULL)
 		*zeroed = pcm_hugepage_is_zero(huge, run);
 	choice = pcm_thp_choose_locked(huge, run.npages);
 	memcpy(cold, huge->cold, sizeof(cold));
-	ncold = pcm_page_heap_take_locked(huge, run);
-	note_taken_locked(ncold);
+	ncold = take_locked(huge, run, wanted.home);
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {
 		give_up(huge, run, cold);
@@ -206,8 +215,7 @@ pcm_page_heap_extend(char *p, size_t npages, size_t more)
 	done = pcm_hugepage_is_free(huge, run);
 	if (done) {
 		memcpy(cold, huge->cold, sizeof(cold));
-		ncold = pcm_page_heap_take_locked(huge, run);
-		note_taken_locked(ncold);
+		ncold = take_locked(huge, run, pcm_percpu_home());
 	}
 	pcm_unlock(&heap.lock);
 	if (ncold > 0 && !pcm_limit_take((size_t)ncold << PCM_PAGE_SHIFT)) {

@@ -9,6 +9,7 @@
 #include "mixed.h"
 #include "page_heap_lists.h"
 #include "pagemap.h"
+#include "percpu.h"
 #include "size_class.h"
 #include "span.h"
 
@@ -46,6 +47,17 @@ check_pagemap(const struct pcm_hugepage *huge)
 }
 
 static const char *
+check_owners(const struct pcm_hugepage *huge)
+{
+	unsigned i;
+
+	for (i = 0; i < PCM_HUGE_NSECTORS; i++)
+		if (huge->owner[i] >= PCM_NHOMES)
+			return "a sector's owner is a home";
+	return NULL;
+}
+
+static const char *
 check_all(struct sums *sums)
 {
 	const struct pcm_hugepage *huge, *prev = NULL;
@@ -58,6 +70,8 @@ check_all(struct sums *sums)
 		wrong = pcm_hugepage_check(huge);
 		if (wrong == NULL)
 			wrong = check_pagemap(huge);
+		if (wrong == NULL)
+			wrong = check_owners(huge);
 		if (wrong != NULL)
 			return wrong;
 		sums->nhuge++;

@@ -3,8 +3,6 @@
  */
 #include "page_heap_lists.h"
 
-#define NLISTS ((unsigned)PCM_HUGE_NLISTS)
-
 /*
  * A hugepage that has lost memory is not collapsed for so many ticks, 5 s: what
  * was idle once is likely to be again.
@@ -224,28 +222,6 @@ pcm_page_heap_give_locked(struct pcm_hugepage *huge, struct pcm_run run,
 	pcm_page_heap_note_record_locked();
 }
 
-/*
- * Smallest k >= from with a hugepage on list[k]; NLISTS: none. Lists of broken ones are
- * pages that small processes never touch.
- */
-static unsigned
-next_list(const struct pcm_huge_set *set, unsigned from)
-{
-	if (set == &heap.set[PCM_SET_BROKEN] &&
-	    heap.nkind[PCM_HUGE_BROKEN] == 0)
-		return NLISTS;
-	while (from < NLISTS) {
-		uint64_t word = set->nonempty[from / 64] &
-			(~(uint64_t)0 << (from % 64));
-
-		if (word != 0)
-			return from / 64 * 64 +
-				(unsigned)__builtin_ctzll(word);
-		from = (from / 64 + 1) * 64;
-	}
-	return NLISTS;
-}
-
 unsigned
 pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 {
@@ -258,111 +234,4 @@ pcm_page_heap_longest_locked(const struct pcm_huge_set *set, unsigned most)
 	if (word == 0)
 		return 0;
 	return w * 64 + 63 - (unsigned)__builtin_clzll(word);
-}
-
-/*
- * Hugepages of a set that are looked at for a run that has memory, and after one of another
- * home for one of the caller's own. In a small heap any will do: all of it is in the caches,
- * and packed densely it is smaller.
- */
-#define WARM_LOOKS 32u
-#define OWN_LOOKS 8u
-#define OWN_AT ((size_t)8 << 20)
-
-static bool
-is_own(const struct pcm_hugepage *huge, const struct pcm_wanted *wanted)
-{
-	return huge->home == wanted->home ||
-		heap.record < OWN_AT >> PCM_PAGE_SHIFT;
-}
-
-static bool
-find(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
-{
-	struct pcm_hugepage *huge;
-	unsigned k;
-
-	for (k = next_list(set, wanted->npages); k < NLISTS;
-	     k = next_list(set, k + 1))
-		for (huge = set->list[k].first; huge != NULL; huge = huge->next)
-			if (pcm_hugepage_find(huge, wanted->npages,
-					      wanted->align, &wanted->first)) {
-				wanted->huge = huge;
-				return true;
-			}
-	return false;
-}
-
-/* Not from whole ones, which may soon go back as such. */
-static bool
-find_warm(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
-{
-	unsigned first, k, left = WARM_LOOKS;
-	struct pcm_hugepage *huge;
-
-	wanted->huge = NULL;
-	for (k = next_list(set, wanted->npages); k < PCM_HUGE_NPAGES;
-	     k = next_list(set, k + 1))
-		for (huge = set->list[k].first;
-		     huge != NULL && !pcm_hugepage_all_cold(huge);
-		     huge = huge->next) {
-			bool own = is_own(huge, wanted);
-
-			if ((own || wanted->huge == NULL) &&
-			    pcm_hugepage_find_warm(huge, wanted->npages,
-						   wanted->align, &first)) {
-				if (left > OWN_LOOKS)
-					left = OWN_LOOKS;
-				wanted->huge = huge;
-				wanted->first = first;
-				if (own)
-					return true;
-			}
-			if (--left == 0)
-				return wanted->huge != NULL;
-		}
-	return wanted->huge != NULL;
-}
-
-/*
- * In a large heap in which much is free in pieces that are too short, that is a cache miss
- * or two for each hugepage, under the lock: after a search in vain some are left out.
- */
-static bool
-find_warm_in_either(const struct pcm_huge_set *one,
-		    const struct pcm_huge_set *other, struct pcm_wanted *wanted)
-{
-	if (pcm_page_heap_warm_locked() < wanted->npages)
-		return false;
-	if (heap.skip > 0 && wanted->npages >= heap.vain) {
-		heap.skip--;
-		return false;
-	}
-	if (find_warm(one, wanted) || find_warm(other, wanted))
-		return true;
-	heap.vain = (uint16_t)wanted->npages;
-	heap.skip = PCM_WARM_SKIP;
-	return false;
-}
-
-bool
-pcm_page_heap_find_locked(struct pcm_wanted *wanted)
-{
-	bool small = wanted->npages <= PCM_SMALL_RUN_NPAGES;
-	const struct pcm_huge_set *broken = &heap.set[PCM_SET_BROKEN];
-	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
-	const struct pcm_huge_set *one = small ? broken : intact;
-	const struct pcm_huge_set *other = small ? intact : broken;
-
-	if (find_warm_in_either(one, other, wanted))
-		return true;
-	if (!find(one, wanted))
-		return find(other, wanted);
-	if (!small && pcm_hugepage_is_whole(wanted->huge)) {
-		struct pcm_wanted whole = *wanted;
-
-		if (!find(other, wanted))
-			*wanted = whole;
-	}
-	return true;
 }

@@ -146,6 +146,7 @@ struct pcm_wanted {
 	unsigned home;		/* the caller's, pcm_percpu_home() */
 	struct pcm_hugepage *huge;
 	unsigned first;
+	enum pcm_whose whose; /* the pages */
 };
 
 /*
@@ -154,9 +155,8 @@ struct pcm_wanted {
  * Small runs: from broken hugepages, else from others in use, else from a whole
  * one. Larger ones leave the broken to the small as long as others in use
  * serve. But first of all from any in use where the run has memory already. Among
- * equals the hugepage with the shortest longest free run; but for a run with memory, if the
- * heap is not small, one of the home's own if there is one among the next few: what another
- * CPU has used last is slow to write to.
+ * equals the hugepage with the shortest longest free run; but if the heap is not small, of
+ * the next few one where the pages are the home's own, or nobody's (page_heap_find.c).
  */
 bool pcm_page_heap_find_locked(struct pcm_wanted *wanted);
 

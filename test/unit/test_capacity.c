@@ -290,26 +290,37 @@ START_TEST(sleeping_threads_make_room)
 }
 END_TEST
 
-/* Busy is who misses often, in the last tick. */
+static void miss_at(unsigned int home, unsigned int n)
+{
+	while (n-- > 0)
+		pcm_capacity_miss(class, home);
+}
+
+/* Busy is the home that misses often within a tick: at once, and until a tick finds it calm. */
 START_TEST(busy_by_misses)
 {
-	unsigned int many = BUSY_MISSES * pcm_percpu_nsets(), i;
+	unsigned int sets_of_a_home = (pcm_percpu_nsets() + PCM_NHOMES - 1) / PCM_NHOMES;
+	unsigned int many = BUSY_MISSES * sets_of_a_home, i, home;
 
 	class = unused_class(100);
 	ticks(1);
-	must(!pcm_capacity_busy());
 	for (i = 0; i < 10; i++) {
-		miss(class, many - BUSY_MISSES / 2);
+		for (home = 1; home < PCM_NHOMES; home++)
+			miss_at(home, many - 1);
 		ticks(1);
-		must(!pcm_capacity_busy());
+		for (home = 1; home < PCM_NHOMES; home++)
+			must(!pcm_capacity_busy(home));
 	}
-	miss(class, many / 2);
-	pcm_capacity_miss(class, 1); /* of all homes together */
-	miss(class, many / 2);
-	ticks(1);
-	must(pcm_capacity_busy());
-	ticks(1);
-	must(!pcm_capacity_busy());
+	miss_at(2, many - 1);
+	must(!pcm_capacity_busy(2));
+	miss_at(2, 1);
+	for (i = 0; i < 3; i++) {
+		for (home = 1; home < PCM_NHOMES; home++)
+			must(pcm_capacity_busy(home) == (home == 2));
+		ticks(1);
+		miss_at(2, i == 0 ? 2 * many : many - 1);
+	}
+	must(!pcm_capacity_busy(2));
 }
 END_TEST
 

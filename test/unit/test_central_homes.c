@@ -224,6 +224,32 @@ START_TEST(home_gives)
 }
 END_TEST
 
+/* Home 2 takes the n blocks that its own spans have. */
+static void take_own(unsigned int c, unsigned int n)
+{
+	static void *own[NOBJS_MAX];
+
+	must(pcm_central_fill_aligned(c, 2, own, n) == n);
+}
+
+/* If it is busy with visits, whatever it visits for; but not where memory is scarce. */
+START_TEST(busy_home_keeps)
+{
+	unsigned int c = keeping(2), n = pcm_size_class[c].nobjs;
+
+	a_tick(c);
+	most_is_free(c);
+	atomic_store(&pcm_capacity_busy_homes, 1u << 2);
+	must_give(c, true);
+	take_own(c, n - 2);
+	atomic_store(&pcm_capacity_busy_homes, 1u << 1);
+	must_give(c, false);
+	take_own(c, n - 1);
+	near_limit(c);
+	must_give(c, true);
+}
+END_TEST
+
 /* If half of its blocks are free, too. */
 START_TEST(home_keeps_half)
 {
@@ -383,6 +409,7 @@ int main(void)
 	tcase_add_test(tests, home_without_spans);
 	tcase_add_test(tests, home_keeps);
 	tcase_add_loop_test(tests, home_gives, 0, PCM_ARRAY_LEN(reasons));
+	tcase_add_test(tests, busy_home_keeps);
 	tcase_add_test(tests, home_keeps_half);
 	tcase_add_test(tests, home_keeps_for_a_while);
 	tcase_add_loop_test(tests, kept_if_there_is_memory, 0, PCM_ARRAY_LEN(ways));

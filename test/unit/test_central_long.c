@@ -120,7 +120,7 @@ START_TEST(lengths)
 	     2 * pcm_pagemap_span(spans[nspans - 1])->nobjs > sc->nobjs * sc->longest);
 	give_all_back(class);
 	/* Where CPUs are busy with visits they are longer sooner, if the heap does not grow. */
-	atomic_store(&pcm_capacity_busy_now, true);
+	atomic_store(&pcm_capacity_busy_homes, 1);
 	set_record(0);
 	grow_to(class, nblocks, 16);
 	give_all_back(class);

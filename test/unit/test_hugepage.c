@@ -8,6 +8,7 @@
 
 #define N ((unsigned int)PCM_HUGE_NPAGES)
 #define STEPS 60000
+#define NOWNERS 3
 
 enum { USED, WARM, COLD };
 
@@ -85,6 +86,57 @@ static void check_find(unsigned int npages, unsigned int align)
 	must(first == model_find(npages, align, model_warm));
 }
 
+/* Whose the sectors of the run are, at worst; see pcm_hugepage_find_for(). */
+static enum pcm_whose model_whose(unsigned int home, unsigned int first,
+				  unsigned int npages)
+{
+	enum pcm_whose worst = PCM_WHOSE_OWN, whose;
+	unsigned int w;
+
+	for (w = first / 64; w <= (first + npages - 1) / 64; w++) {
+		whose = huge.owner[w] == home ? PCM_WHOSE_OWN :
+			model_free(64 * w, 64) ? PCM_WHOSE_FREE : PCM_WHOSE_ANY;
+		if (whose < worst)
+			worst = whose;
+	}
+	return worst;
+}
+
+/* The best that there is, and the first of these. */
+static enum pcm_whose model_find_for(unsigned int npages, unsigned int align,
+				     unsigned int home,
+				     bool (*is)(unsigned int, unsigned int),
+				     unsigned int *first)
+{
+	enum pcm_whose best = PCM_WHOSE_NONE;
+	unsigned int i;
+
+	for (i = 0; i + npages <= N; i += align)
+		if (is(i, npages) && model_whose(home, i, npages) > best) {
+			best = model_whose(home, i, npages);
+			*first = i;
+		}
+	return best;
+}
+
+static void check_find_for(unsigned int npages, unsigned int align,
+			   unsigned int home)
+{
+	unsigned int first = N, found = N;
+	enum pcm_whose whose = model_find_for(npages, align, home, model_free, &first);
+
+	if (whose == PCM_WHOSE_ANY) {
+		whose = PCM_WHOSE_NONE;
+		first = N;
+	}
+	must(pcm_hugepage_find_for(&huge, npages, align, home, &found) == whose);
+	must(found == first);
+	first = found = N;
+	whose = model_find_for(npages, align, home, model_warm, &first);
+	must(pcm_hugepage_find_warm_for(&huge, npages, align, home, &found) == whose);
+	must(found == first);
+}
+
 static void check_next_warm(void)
 {
 	unsigned int from, i, end;
@@ -144,6 +196,23 @@ static unsigned int used_from(unsigned int first)
 	return i - first;
 }
 
+/* Sectors of which all is free are the home's, the others stay whose they are. */
+static void own(struct pcm_run run, unsigned int home)
+{
+	uint8_t owner[PCM_HUGE_NSECTORS];
+	unsigned int w;
+
+	memcpy(owner, huge.owner, sizeof(owner));
+	pcm_hugepage_own(&huge, run, home);
+	for (w = 0; w < PCM_HUGE_NSECTORS; w++) {
+		bool touched = 64 * w < run.first + run.npages &&
+			64 * (w + 1) > run.first;
+
+		must(huge.owner[w] ==
+		     (touched && model_free(64 * w, 64) ? home : owner[w]));
+	}
+}
+
 static void random_step(uint64_t *state)
 {
 	unsigned int longest = rnd(state) % 8 ? 12 : N, n;
@@ -153,6 +222,7 @@ static void random_step(uint64_t *state)
 	     model_free(run.first, run.npages));
 	n = used_from(run.first);
 	if (model_free(run.first, run.npages)) {
+		own(run, (unsigned int)rnd(state) % NOWNERS);
 		take(run);
 	} else if (n > 0) {
 		if (run.npages > n)
@@ -161,6 +231,9 @@ static void random_step(uint64_t *state)
 	}
 	check_find((unsigned int)rnd_between(state, 1, longest),
 		   1u << rnd_between(state, 0, 8));
+	check_find_for((unsigned int)rnd_between(state, 1, longest),
+		       rnd(state) % 4 ? 1 : 1u << rnd_between(state, 0, 8),
+		       (unsigned int)rnd(state) % NOWNERS);
 }
 
 START_TEST(fresh)
