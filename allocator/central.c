@@ -51,20 +51,26 @@ pcm_central_tick(void)
 static bool
 keeps(const struct pcm_central *other, unsigned class, unsigned home)
 {
-	size_t nall = pcm_central_nall(other);
+	size_t nall;
 
 	if (!pcm_size_class_has_all() || spares_memory() || pcm_single_threaded())
 		return false;
-	return pcm_capacity_busy(home) ||
-		(pcm_home_reuses(home, class) &&
-		 pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR);
+	if (pcm_capacity_busy(home))
+		return true;
+	if (!pcm_home_reuses(home, class))
+		return false;
+	nall = pcm_central_nall(other);
+	return pcm_central_nfree(other) < nall - nall / KEPT_DIVISOR;
 }
 
-/* Has it something, and does not keep it? */
+/*
+ * Does it not keep it, and has something? In this order: who keeps everything need not be
+ * looked at, which would fetch a line that it writes to.
+ */
 static bool
 gives(const struct pcm_central *other, unsigned class, unsigned home)
 {
-	return !pcm_central_seems_full(other) && !keeps(other, class, home);
+	return !keeps(other, class, home) && !pcm_central_seems_full(other);
 }
 
 /*

@@ -31,6 +31,7 @@
 #define MANY_EMPTY 1u
 
 struct pcm_home pcm_homes[PCM_NHOMES] PCM_TABLE("1");
+atomic_uchar pcm_home_reusing[PCM_NCLASSES];
 
 /*
  * Bit h: home h has been used. Bits are only ever added, under the lock, so that fork()
@@ -183,19 +184,30 @@ pop_full_locked(struct pcm_home *home, unsigned class)
 
 /* See pcm_home_reuses(). */
 static int
-get_reuse(const struct pcm_depot *depot)
+get_reuse(unsigned home, unsigned class)
 {
-	return __atomic_load_n(&depot->reuse, __ATOMIC_RELAXED);
+	return __atomic_load_n(&pcm_homes[home].depot[class].reuse,
+			       __ATOMIC_RELAXED);
 }
 
 static void
-set_reuse(struct pcm_depot *depot, int reuse)
+set_reuse(unsigned home, unsigned class, int reuse)
 {
+	atomic_uchar *reusing = &pcm_home_reusing[class];
+	unsigned char bit = (unsigned char)(1u << home);
+
 	if (reuse > PCM_REUSE_MAX)
 		reuse = PCM_REUSE_MAX;
-	if (reuse >= 0 && reuse != get_reuse(depot))
-		__atomic_store_n(&depot->reuse, (uint8_t)reuse,
-				 __ATOMIC_RELAXED);
+	if (reuse >= 0 && reuse != get_reuse(home, class))
+		__atomic_store_n(&pcm_homes[home].depot[class].reuse,
+				 (uint8_t)reuse, __ATOMIC_RELAXED);
+	if (PCM_LIKELY(pcm_home_reuses(home, class) == (reuse >= PCM_REUSE_MUCH)))
+		return;
+	if (reuse >= PCM_REUSE_MUCH)
+		atomic_fetch_or_explicit(reusing, bit, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(reusing, (unsigned char)~bit,
+					  memory_order_relaxed);
 }
 
 /*
@@ -221,33 +233,53 @@ in_all_homes(void)
 	return n;
 }
 
+/* What all may have with nbytes more is exceeded: so many looks later it still is. */
+#define SKIP 8u
+
+/*
+ * A home that has its share looks at what the others have, which is on lines that they write to
+ * all the time: mostly in vain where all are busy.
+ */
+static bool
+little_with_others(struct pcm_home *home, size_t nbytes, size_t most)
+{
+	unsigned skip = atomic_load_explicit(&home->skip, memory_order_relaxed);
+	bool little = skip == 0 && in_all_homes() + nbytes <= most;
+
+	if (!little)
+		atomic_store_explicit(&home->skip,
+				      (unsigned char)(skip == 0 ? SKIP : skip - 1),
+				      memory_order_relaxed);
+	return little;
+}
+
 /* With nbytes more. */
 static bool
-little_in_all(size_t in_home, size_t nbytes)
+little_in_all(struct pcm_home *home, size_t nbytes)
 {
 	size_t held = pcm_limit_held();
+	size_t in_home = atomic_load_explicit(&home->depot_bytes, memory_order_relaxed);
 	size_t most = pcm_limit_part(held, ALL_SMALL_DIVISOR, ALL_LEAST,
 				     ALL_MOST) + held / ALL_DIVISOR;
 
 	if (most > budget / 2)
 		most = budget / 2;
 	return in_home + nbytes <= pcm_percpu_home_share(most) ||
-		in_all_homes() + nbytes <= most;
+		little_with_others(home, nbytes, most);
 }
 
 /* Without the lock it is a guess. */
 static bool
-has_room(const struct pcm_home *home, unsigned class, void **mag)
+has_room(struct pcm_home *home, unsigned class, void **mag)
 {
 	const struct pcm_depot *depot = &home->depot[class];
-	size_t in_home = atomic_load_explicit(&home->depot_bytes, memory_order_relaxed);
 	size_t size = pcm_size_class[class].size;
 	size_t nbytes = pcm_mag_count(mag) * size;
 
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
 	return get_objs(depot) * size + nbytes <= MAX_BYTES &&
-		get_n(&depot->nfull) < UINT16_MAX && little_in_all(in_home, nbytes);
+		get_n(&depot->nfull) < UINT16_MAX && little_in_all(home, nbytes);
 }
 
 /* Returns false if there are enough of them. */
@@ -294,13 +326,12 @@ static void **
 sift(unsigned class, unsigned which, void **mag)
 {
 	struct pcm_home *home = &pcm_homes[which];
-	struct pcm_depot *depot = &home->depot[class];
 	unsigned n = pcm_mag_count(mag);
 	void **objs = mag - n;
 
 	if (n == 0)
 		return mag;
-	set_reuse(depot, get_reuse(depot) - 1);
+	set_reuse(which, class, get_reuse(which, class) - 1);
 	if (!has_room(home, class, mag))
 		return pcm_depot_flush(class, mag);
 	n = pcm_central_sift(class, objs, n);
@@ -336,12 +367,9 @@ get_full_of(unsigned which, unsigned class, void **empty)
 void **
 pcm_depot_get_full(unsigned class, unsigned home, void **empty)
 {
-	struct pcm_depot *depot;
-
 	pcm_pulse_came(home);
 	home = usable(home);
-	depot = &pcm_homes[home].depot[class];
-	set_reuse(depot, get_reuse(depot) + PCM_REUSE_ASKED);
+	set_reuse(home, class, get_reuse(home, class) + PCM_REUSE_ASKED);
 	return get_full_of(home, class, empty);
 }
 
@@ -446,12 +474,13 @@ delete_empty(struct pcm_depot *depot, unsigned n)
 }
 
 static void
-decay(struct pcm_home *home, unsigned class)
+decay(unsigned which, unsigned class)
 {
+	struct pcm_home *home = &pcm_homes[which];
 	struct pcm_depot *depot = &home->depot[class];
 	unsigned idle;
 
-	set_reuse(depot, get_reuse(depot) / 2);
+	set_reuse(which, class, get_reuse(which, class) / 2);
 	if (get_n(&depot->nfull) == 0 && get_n(&depot->nempty) <= MANY_EMPTY)
 		return; /* as most are */
 	pcm_lock(&depot->lock);
@@ -470,7 +499,7 @@ pcm_depot_decay(void)
 	for (left = homes_used(); left != 0; left &= left - 1)
 		for (c = 1; c < PCM_NCLASSES; c++)
 			if (pcm_capacity(c) != 0) /* there may be magazines */
-				decay(&pcm_homes[__builtin_ctz(left)], c);
+				decay((unsigned)__builtin_ctz(left), c);
 }
 
 void

@@ -24,7 +24,7 @@ struct pcm_depot {
 	struct pcm_lock lock;
 	uint16_t nfull, nempty;
 	uint16_t low;	/* least nfull since the last decay */
-	uint8_t reuse;	/* by its own CPUs; relaxed, also without the lock */
+	uint8_t reuse;	/* by its own CPUs; relaxed, without the lock */
 	uint32_t nobjs; /* in the full ones */
 	void **full, **empty;
 };
@@ -35,6 +35,7 @@ struct pcm_home {
 	atomic_uint misses_seen; /* by the last tick */
 	atomic_size_t went_back; /* bytes, not yet counted: pulse.c */
 	atomic_size_t depot_bytes; /* in the full magazines of all classes */
+	atomic_uchar skip; /* looks at others' that are left out: depot.c */
 	struct pcm_depot depot[PCM_NCLASSES];
 } PCM_LINE_ALIGNED;
 
@@ -52,11 +53,17 @@ extern PCM_HIDDEN struct pcm_home pcm_homes[PCM_NHOMES];
 #define PCM_REUSE_MUCH 128
 #define PCM_REUSE_ASKED 2
 
+/*
+ * Bit h of a class: reuse of home h is much, as of its last change. Apart from the counts, so
+ * that others who look, and do so in each visit, do not wait for a line that the home writes to.
+ */
+extern PCM_HIDDEN atomic_uchar pcm_home_reusing[PCM_NCLASSES];
+
 static inline bool
 pcm_home_reuses(unsigned home, unsigned class)
 {
-	return __atomic_load_n(&pcm_homes[home].depot[class].reuse,
-			       __ATOMIC_RELAXED) >= PCM_REUSE_MUCH;
+	return atomic_load_explicit(&pcm_home_reusing[class], memory_order_relaxed) >>
+		home & 1;
 }
 
 #endif

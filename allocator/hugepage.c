@@ -172,7 +172,7 @@ pcm_hugepage_find_warm(struct pcm_hugepage *huge, unsigned npages,
 /* The first run of zeros in `busy` in the home's own sectors; else in free ones, too. */
 static enum pcm_whose
 find_for(const struct pcm_hugepage *huge, const uint64_t *busy, unsigned npages,
-	 unsigned align, unsigned home, unsigned *first)
+	 unsigned align, unsigned home, enum pcm_whose least, unsigned *first)
 {
 	uint64_t own[PCM_HUGE_NWORDS], or_free[PCM_HUGE_NWORDS];
 	bool any_own = false, any_free = false;
@@ -189,21 +189,24 @@ find_for(const struct pcm_hugepage *huge, const uint64_t *busy, unsigned npages,
 	}
 	if (any_own && find(own, npages, align, first))
 		return PCM_WHOSE_OWN;
-	if (any_free && find(or_free, npages, align, first))
+	if (least <= PCM_WHOSE_FREE && any_free &&
+	    find(or_free, npages, align, first))
 		return PCM_WHOSE_FREE;
 	return PCM_WHOSE_NONE;
 }
 
 enum pcm_whose
 pcm_hugepage_find_for(const struct pcm_hugepage *huge, unsigned npages,
-		      unsigned align, unsigned home, unsigned *first)
+		      unsigned align, unsigned home, enum pcm_whose least,
+		      unsigned *first)
 {
-	return find_for(huge, huge->used, npages, align, home, first);
+	return find_for(huge, huge->used, npages, align, home, least, first);
 }
 
 enum pcm_whose
 pcm_hugepage_find_warm_for(struct pcm_hugepage *huge, unsigned npages,
-			   unsigned align, unsigned home, unsigned *first)
+			   unsigned align, unsigned home, enum pcm_whose least,
+			   unsigned *first)
 {
 	uint64_t busy[PCM_HUGE_NWORDS];
 	enum pcm_whose whose;
@@ -211,8 +214,8 @@ pcm_hugepage_find_warm_for(struct pcm_hugepage *huge, unsigned npages,
 	if (huge->warm_bound < npages)
 		return PCM_WHOSE_NONE;
 	not_warm(huge, busy);
-	whose = find_for(huge, busy, npages, align, home, first);
-	if (whose != PCM_WHOSE_NONE)
+	whose = find_for(huge, busy, npages, align, home, least, first);
+	if (whose != PCM_WHOSE_NONE || least > PCM_WHOSE_ANY)
 		return whose;
 	if (find(busy, npages, align, first))
 		return PCM_WHOSE_ANY;

@@ -103,13 +103,17 @@ enum pcm_whose {
 /*
  * pcm_hugepage_find_for() - the first one of the best free runs for that home, own or free.
  * pcm_hugepage_find_warm_for() - of any with memory behind all of it.
+ *
+ * least	what is less is not looked for
  */
 enum pcm_whose pcm_hugepage_find_for(const struct pcm_hugepage *huge,
 				     unsigned npages, unsigned align,
-				     unsigned home, unsigned *first);
+				     unsigned home, enum pcm_whose least,
+				     unsigned *first);
 enum pcm_whose pcm_hugepage_find_warm_for(struct pcm_hugepage *huge,
 					  unsigned npages, unsigned align,
-					  unsigned home, unsigned *first);
+					  unsigned home, enum pcm_whose least,
+					  unsigned *first);
 
 /* Before the run is taken: sectors of which all is free are the home's from now on. */
 void pcm_hugepage_own(struct pcm_hugepage *huge, struct pcm_run run, unsigned home);

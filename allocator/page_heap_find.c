@@ -3,8 +3,12 @@
  *
  * What one CPU has written to another one has to fetch, at 40 to 200 ns a cache line: a home
  * takes its pages from sectors (hugepage.h) that it owns, or else that nobody uses, which
- * are its own then. Of what others use it takes what has memory, rather than let the heap grow.
+ * are its own then. Of what others use it takes what has memory, rather than let the heap grow;
+ * but not while it is busy with visits (capacity.h), as in long runs of blocks, if as much has
+ * been in use before.
  */
+#include "capacity.h"
+#include "page_heap.h"
 #include "page_heap_lists.h"
 
 #define NLISTS ((unsigned)PCM_HUGE_NLISTS)
@@ -73,19 +77,25 @@ find(const struct pcm_huge_set *set, struct pcm_wanted *wanted)
 	return false;
 }
 
+/* A run of the hugepage that is better than what there is. */
 static enum pcm_whose
-find_warm_in(struct pcm_hugepage *huge, const struct pcm_wanted *wanted, unsigned *first)
+find_better(struct pcm_hugepage *huge, bool warm, const struct pcm_wanted *wanted,
+	    unsigned *first)
 {
+	unsigned n = wanted->npages, align = wanted->align, home = wanted->home;
+	enum pcm_whose least = (enum pcm_whose)(wanted->whose + 1);
+
+	if (!warm)
+		return pcm_hugepage_find_for(huge, n, align, home, least, first);
 	if (!any_will_do(wanted))
-		return pcm_hugepage_find_warm_for(huge, wanted->npages, wanted->align,
-						  wanted->home, first);
-	return pcm_hugepage_find_warm(huge, wanted->npages, wanted->align, first) ?
-		       PCM_WHOSE_OWN : PCM_WHOSE_NONE;
+		return pcm_hugepage_find_warm_for(huge, n, align, home, least, first);
+	return pcm_hugepage_find_warm(huge, n, align, first) ? PCM_WHOSE_OWN :
+							       PCM_WHOSE_NONE;
 }
 
 /*
- * A better one than *wanted has, of the next few hugepages. With memory not from whole
- * ones, which may soon go back as such.
+ * A better one than there is, of the next few hugepages. With memory not from whole ones,
+ * which may soon go back as such.
  */
 static void
 look(const struct pcm_huge_set *set, bool warm, struct pcm_wanted *wanted)
@@ -97,35 +107,32 @@ look(const struct pcm_huge_set *set, bool warm, struct pcm_wanted *wanted)
 		for (huge = set->list[k].first;
 		     huge != NULL && !(warm && pcm_hugepage_all_cold(huge));
 		     huge = huge->next) {
-			enum pcm_whose whose = warm ?
-				find_warm_in(huge, wanted, &first) :
-				pcm_hugepage_find_for(huge, wanted->npages,
-						      wanted->align,
-						      wanted->home, &first);
+			enum pcm_whose whose = find_better(huge, warm, wanted, &first);
 
 			if (whose > wanted->whose) {
 				wanted->whose = whose;
 				wanted->huge = huge;
 				wanted->first = first;
+				if (whose == PCM_WHOSE_OWN)
+					return;
+				if (left > MORE_LOOKS)
+					left = MORE_LOOKS;
 			}
-			if (wanted->whose == PCM_WHOSE_OWN)
-				return;
-			if (wanted->whose != PCM_WHOSE_NONE && left > MORE_LOOKS)
-				left = MORE_LOOKS;
 			if (--left == 0)
 				return;
 		}
 }
 
+/* False: there is none that is as good as `least`. */
 static bool
 look_in_either(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
-	       bool warm, struct pcm_wanted *wanted)
+	       bool warm, enum pcm_whose least, struct pcm_wanted *wanted)
 {
-	wanted->whose = PCM_WHOSE_NONE;
+	wanted->whose = (enum pcm_whose)(least - 1);
 	look(one, warm, wanted);
 	if (wanted->whose < PCM_WHOSE_FREE)
 		look(other, warm, wanted);
-	return wanted->whose != PCM_WHOSE_NONE;
+	return wanted->whose >= least;
 }
 
 /*
@@ -134,7 +141,7 @@ look_in_either(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
  */
 static bool
 look_for_warm(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
-	      struct pcm_wanted *wanted)
+	      enum pcm_whose least, struct pcm_wanted *wanted)
 {
 	if (pcm_page_heap_warm_locked() < wanted->npages)
 		return false;
@@ -142,10 +149,12 @@ look_for_warm(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
 		heap.skip--;
 		return false;
 	}
-	if (look_in_either(one, other, true, wanted))
+	if (look_in_either(one, other, true, least, wanted))
 		return true;
-	heap.vain = (uint16_t)wanted->npages;
-	heap.skip = PCM_WARM_SKIP;
+	if (least == PCM_WHOSE_ANY) {
+		heap.vain = (uint16_t)wanted->npages;
+		heap.skip = PCM_WARM_SKIP;
+	}
 	return false;
 }
 
@@ -154,7 +163,16 @@ static bool
 look_for_new(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
 	     struct pcm_wanted *wanted)
 {
-	return !any_will_do(wanted) && look_in_either(one, other, false, wanted);
+	return !any_will_do(wanted) &&
+		look_in_either(one, other, false, PCM_WHOSE_FREE, wanted);
+}
+
+/* Rather new memory than what others have? */
+static bool
+keeps_apart(const struct pcm_wanted *wanted)
+{
+	return !any_will_do(wanted) && pcm_capacity_busy(wanted->home) &&
+		!pcm_page_heap_near_record();
 }
 
 bool
@@ -165,8 +183,11 @@ pcm_page_heap_find_locked(struct pcm_wanted *wanted)
 	const struct pcm_huge_set *intact = &heap.set[PCM_SET_INTACT];
 	const struct pcm_huge_set *one = small ? broken : intact;
 	const struct pcm_huge_set *other = small ? intact : broken;
+	bool apart = keeps_apart(wanted);
 
-	if (look_for_warm(one, other, wanted) || look_for_new(one, other, wanted))
+	if (look_for_warm(one, other, apart ? PCM_WHOSE_FREE : PCM_WHOSE_ANY, wanted) ||
+	    look_for_new(one, other, wanted) ||
+	    (apart && look_for_warm(one, other, PCM_WHOSE_ANY, wanted)))
 		return true;
 	if (!find(one, wanted))
 		return find(other, wanted);

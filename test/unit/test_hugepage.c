@@ -102,38 +102,42 @@ static enum pcm_whose model_whose(unsigned int home, unsigned int first,
 	return worst;
 }
 
-/* The best that there is, and the first of these. */
+/* The best that there is and will do, and the first of these. */
 static enum pcm_whose model_find_for(unsigned int npages, unsigned int align,
-				     unsigned int home,
+				     unsigned int home, enum pcm_whose least,
 				     bool (*is)(unsigned int, unsigned int),
 				     unsigned int *first)
 {
-	enum pcm_whose best = PCM_WHOSE_NONE;
+	enum pcm_whose best = PCM_WHOSE_NONE, whose;
 	unsigned int i;
 
-	for (i = 0; i + npages <= N; i += align)
-		if (is(i, npages) && model_whose(home, i, npages) > best) {
-			best = model_whose(home, i, npages);
+	for (i = 0; i + npages <= N; i += align) {
+		whose = is(i, npages) ? model_whose(home, i, npages) :
+					PCM_WHOSE_NONE;
+		if (whose >= least && whose > best) {
+			best = whose;
 			*first = i;
 		}
+	}
 	return best;
 }
 
 static void check_find_for(unsigned int npages, unsigned int align,
-			   unsigned int home)
+			   unsigned int home, enum pcm_whose least)
 {
 	unsigned int first = N, found = N;
-	enum pcm_whose whose = model_find_for(npages, align, home, model_free, &first);
+	enum pcm_whose whose;
 
-	if (whose == PCM_WHOSE_ANY) {
-		whose = PCM_WHOSE_NONE;
-		first = N;
-	}
-	must(pcm_hugepage_find_for(&huge, npages, align, home, &found) == whose);
+	whose = model_find_for(npages, align, home, least, model_warm, &first);
+	must(pcm_hugepage_find_warm_for(&huge, npages, align, home, least,
+					&found) == whose);
 	must(found == first);
 	first = found = N;
-	whose = model_find_for(npages, align, home, model_warm, &first);
-	must(pcm_hugepage_find_warm_for(&huge, npages, align, home, &found) == whose);
+	if (least < PCM_WHOSE_FREE)
+		least = PCM_WHOSE_FREE;
+	whose = model_find_for(npages, align, home, least, model_free, &first);
+	must(pcm_hugepage_find_for(&huge, npages, align, home, least, &found) ==
+	     whose);
 	must(found == first);
 }
 
@@ -233,7 +237,9 @@ static void random_step(uint64_t *state)
 		   1u << rnd_between(state, 0, 8));
 	check_find_for((unsigned int)rnd_between(state, 1, longest),
 		       rnd(state) % 4 ? 1 : 1u << rnd_between(state, 0, 8),
-		       (unsigned int)rnd(state) % NOWNERS);
+		       (unsigned int)rnd(state) % NOWNERS,
+		       (enum pcm_whose)rnd_between(state, PCM_WHOSE_ANY,
+						   PCM_WHOSE_OWN));
 }
 
 START_TEST(fresh)

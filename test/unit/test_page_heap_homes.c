@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "capacity.h"
 #include "page_heap.h"
 #include "page_heap_check.h"
 #include "page_heap_lists.h"
@@ -49,15 +50,31 @@ static struct pcm_hugepage *with_hole(unsigned int home, size_t npages)
 	return huge;
 }
 
-/* The run of that length that `home` would get. */
-static struct pcm_wanted wanted_by(unsigned int home, unsigned int npages)
+/* The run of that length that `home` would get, if the heap need not grow for it. */
+static bool find(struct pcm_wanted *wanted, unsigned int home, unsigned int npages)
 {
-	struct pcm_wanted wanted = { .npages = npages, .align = 1, .home = home };
+	bool found;
 
+	*wanted = (struct pcm_wanted){ .npages = npages, .align = 1, .home = home };
 	pcm_lock(&pcm_page_heap.lock);
-	must(pcm_page_heap_find_locked(&wanted));
+	found = pcm_page_heap_find_locked(wanted);
 	pcm_unlock(&pcm_page_heap.lock);
 	must(pcm_page_heap_check() == NULL);
+	return found;
+}
+
+static bool is_found(unsigned int home, unsigned int npages)
+{
+	struct pcm_wanted wanted;
+
+	return find(&wanted, home, npages);
+}
+
+static struct pcm_wanted wanted_by(unsigned int home, unsigned int npages)
+{
+	struct pcm_wanted wanted;
+
+	must(find(&wanted, home, npages));
 	return wanted;
 }
 
@@ -202,6 +219,54 @@ START_TEST(new_memory)
 }
 END_TEST
 
+/*
+ * A busy home would rather have new memory than what others use, unless that were a record;
+ * but takes what nobody uses.
+ */
+START_TEST(busy_home)
+{
+	struct pcm_wanted wanted;
+
+	start();
+	huges[1] = full(1);
+	make_hole(huges[1], 0, HOLE);
+	make_hole(huges[1], SECTOR, SECTOR);
+	start();
+	huges[2] = with_hole(2, HOLE);
+	be_large(true);
+	must(wanted_by(3, HOLE).huge == huges[2]);
+	atomic_store(&pcm_capacity_busy_homes, 1u << 3);
+	wanted = wanted_by(3, HOLE);
+	must(wanted.huge == huges[1] && wanted.first == SECTOR);
+	must(wanted_by(1, HOLE).huge == huges[2]);
+	atomic_store(&pcm_capacity_busy_homes, 1u << 1);
+	wanted = wanted_by(1, HOLE);
+	must(wanted.huge == huges[1] && wanted.first == 0);
+	pcm_lock(&pcm_page_heap.lock);
+	pcm_page_heap.record = pcm_page_heap_used_locked();
+	pcm_page_heap_note_record_locked();
+	pcm_unlock(&pcm_page_heap.lock);
+	must(wanted_by(1, HOLE).huge == huges[2]);
+	be_large(true);
+	make_hole(huges[2], SECTOR, SECTOR);
+	wanted = wanted_by(1, HOLE);
+	must(wanted.huge == huges[2] && wanted.first == SECTOR);
+}
+END_TEST
+
+/* If there is no such memory, what others have serves. */
+START_TEST(busy_and_full)
+{
+	start();
+	while (is_found(1, HOLE))
+		must(pcm_page_heap_alloc(HOLE, NULL) != NULL);
+	huges[2] = with_hole(2, HOLE);
+	be_large(true);
+	atomic_store(&pcm_capacity_busy_homes, 1u << 1);
+	must(wanted_by(1, HOLE).huge == huges[2]);
+}
+END_TEST
+
 /* A broken one comes first for small runs, but not another home's. */
 START_TEST(broken_first)
 {
@@ -268,6 +333,8 @@ int main(void)
 	tcase_add_test(tests, long_ones);
 	tcase_add_test(tests, free_sectors);
 	tcase_add_test(tests, new_memory);
+	tcase_add_test(tests, busy_home);
+	tcase_add_test(tests, busy_and_full);
 	tcase_add_test(tests, broken_first);
 	tcase_add_test(tests, whose_it_is);
 	return unit_end();
