@@ -20,6 +20,7 @@
 #include "home.h"
 #include "limit.h"
 #include "lock.h"
+#include "page_heap.h"
 #include "percpu.h"
 
 /* What a class begins with, if that is at least one block. */
@@ -65,6 +66,12 @@
  */
 #define BUSY_MISSES 8192u
 
+/*
+ * Meanwhile magazines of blocks of up to SLOW_START_SIZE may have so many times ROOM_MOST, in
+ * a heap that has been larger before.
+ */
+#define BUSY_TIMES 2u
+
 atomic_ushort pcm_capacity_now[PCM_NCLASSES];
 atomic_uint pcm_capacity_busy_homes;
 
@@ -79,15 +86,23 @@ static atomic_uint sleeps_seen;
 #define STORE(x, value) atomic_store_explicit(&(x), value, memory_order_relaxed)
 
 static bool
-has_room(size_t more)
+has_room(size_t more, unsigned times)
 {
 	size_t all = (LOAD(total) + more) * pcm_percpu_nsets();
 	size_t held = pcm_limit_held();
 	size_t beyond = held > ROOM_FROM ? held - ROOM_FROM : 0;
 
 	return all <= pcm_limit_part(beyond, ROOM_SMALL_DIVISOR, ROOM_LEAST,
-				     ROOM_MOST << LOAD(doubled)) ||
+				     (ROOM_MOST << LOAD(doubled)) * times) ||
 		all <= held / ROOM_DIVISOR;
+}
+
+/* How many times ROOM_MOST there is just now for small blocks. */
+static unsigned
+times_room(void)
+{
+	return LOAD(pcm_capacity_busy_homes) != 0 && !pcm_page_heap_near_record() ?
+		       BUSY_TIMES : 1;
 }
 
 static size_t
@@ -138,7 +153,9 @@ grow(unsigned class, unsigned now)
 	unsigned most = pcm_size_class[class].nslots;
 	unsigned next = 2 * now < most ? 2 * now : most;
 
-	if (next > now && has_room(bytes(class, next - now)))
+	if (next > now &&
+	    has_room(bytes(class, next - now),
+		     pcm_size_class[class].size <= SLOW_START_SIZE ? times_room() : 1))
 		change(class, now, next);
 }
 
@@ -262,7 +279,7 @@ pcm_capacity_tick(void)
 
 	look_at_misses();
 	look_at_sleeps();
-	ticks = has_room(0) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
+	ticks = has_room(0, times_room()) ? IDLE_TICKS : IDLE_TICKS_NO_ROOM;
 	for (c = 1; c < PCM_NCLASSES; c++) {
 		bool missed = forget_misses(c);
 		unsigned now = pcm_capacity(c);

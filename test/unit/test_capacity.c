@@ -8,6 +8,7 @@
 #include "held.h"
 #include "limit.h"
 #include "lock.h"
+#include "page_heap_lists.h"
 #include "percpu.h"
 #include "size_class.h"
 #include "slow.h"
@@ -324,6 +325,37 @@ START_TEST(busy_by_misses)
 }
 END_TEST
 
+/* Is as much in use as never before? */
+static void grows(bool now)
+{
+	atomic_store(&pcm_page_heap.near_record, now);
+}
+
+/* A busy home's small blocks have twice as much, unless the heap grows; and not for long. */
+START_TEST(more_room_while_busy)
+{
+	unsigned int large = pcm_size_class_of(2048), before;
+
+	hold(32 << 20);
+	after_misses(1);
+	grows(true);
+	must(most_room() <= ROOM_MOST);
+	must(pcm_capacity_busy(0));
+	grows(false);
+	miss(large, MANY);
+	before = pcm_capacity(large);
+	must(most_room() > ROOM_MOST + ROOM_MOST / 2);
+	must(all() <= 2 * ROOM_MOST);
+	miss(large, 10 * MANY);
+	must(pcm_capacity(large) == before);
+	ticks(1); /* still busy */
+	must(all() > ROOM_MOST);
+	ticks(20);
+	must(!pcm_capacity_busy(0));
+	must(all() <= ROOM_MOST);
+}
+END_TEST
+
 /* What a small heap gives to caches is a part of it, whoever sleeps. */
 START_TEST(sleeping_threads_in_a_small_heap)
 {
@@ -366,6 +398,7 @@ int main(void)
 	tcase_add_test(tests, small_blocks_get_large_magazines);
 	tcase_add_test(tests, seldom_is_not_enough);
 	tcase_add_test(tests, busy_by_misses);
+	tcase_add_test(tests, more_room_while_busy);
 	tcase_add_test(tests, idle_ones_shrink);
 	tcase_add_test(tests, bounded_by_the_heap);
 	tcase_add_test(tests, never_more_than_room);
