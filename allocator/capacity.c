@@ -101,8 +101,10 @@ has_room(size_t more, unsigned times)
 static unsigned
 times_room(void)
 {
-	return LOAD(pcm_capacity_busy_homes) != 0 && !pcm_page_heap_near_record() ?
-		       BUSY_TIMES : 1;
+	bool busy = LOAD(pcm_capacity_busy_homes) != 0 &&
+		!pcm_page_heap_near_record() && !LOAD(pcm_limit_near);
+
+	return busy ? BUSY_TIMES : 1;
 }
 
 static size_t

@@ -8,6 +8,7 @@
  * been in use before.
  */
 #include "capacity.h"
+#include "limit.h"
 #include "page_heap.h"
 #include "page_heap_lists.h"
 
@@ -38,8 +39,8 @@ next_list(const struct pcm_huge_set *set, unsigned from)
 }
 
 /*
- * Hugepages of a set that are looked at for a run, and how many more when there is one that
- * is not the caller's own.
+ * Hugepages of a set that are looked at for a run with memory; and for one without, or for a
+ * better one when there is one that is not the caller's own.
  */
 #define LOOKS 32u
 #define MORE_LOOKS 8u
@@ -94,13 +95,14 @@ find_better(struct pcm_hugepage *huge, bool warm, const struct pcm_wanted *wante
 }
 
 /*
- * A better one than there is, of the next few hugepages. With memory not from whole ones,
- * which may soon go back as such.
+ * A better one than there is, of the next *left > 0 hugepages. With memory not from whole
+ * ones, which may soon go back as such.
  */
 static void
-look(const struct pcm_huge_set *set, bool warm, struct pcm_wanted *wanted)
+look(const struct pcm_huge_set *set, bool warm, struct pcm_wanted *wanted,
+     unsigned *left)
 {
-	unsigned first, k, left = LOOKS, end = warm ? PCM_HUGE_NPAGES : NLISTS;
+	unsigned first, k, end = warm ? PCM_HUGE_NPAGES : NLISTS;
 	struct pcm_hugepage *huge;
 
 	for (k = next_list(set, wanted->npages); k < end; k = next_list(set, k + 1))
@@ -115,10 +117,10 @@ look(const struct pcm_huge_set *set, bool warm, struct pcm_wanted *wanted)
 				wanted->first = first;
 				if (whose == PCM_WHOSE_OWN)
 					return;
-				if (left > MORE_LOOKS)
-					left = MORE_LOOKS;
+				if (*left > MORE_LOOKS)
+					*left = MORE_LOOKS;
 			}
-			if (--left == 0)
+			if (--*left == 0)
 				return;
 		}
 }
@@ -128,10 +130,14 @@ static bool
 look_in_either(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
 	       bool warm, enum pcm_whose least, struct pcm_wanted *wanted)
 {
+	unsigned most = warm ? LOOKS : MORE_LOOKS, left = most;
+
 	wanted->whose = (enum pcm_whose)(least - 1);
-	look(one, warm, wanted);
-	if (wanted->whose < PCM_WHOSE_FREE)
-		look(other, warm, wanted);
+	look(one, warm, wanted, &left);
+	if (wanted->whose < least)
+		left = most;
+	if (wanted->whose < PCM_WHOSE_FREE && left > 0)
+		look(other, warm, wanted, &left);
 	return wanted->whose >= least;
 }
 
@@ -172,7 +178,8 @@ static bool
 keeps_apart(const struct pcm_wanted *wanted)
 {
 	return !any_will_do(wanted) && pcm_capacity_busy(wanted->home) &&
-		!pcm_page_heap_near_record();
+		!pcm_page_heap_near_record() &&
+		!atomic_load_explicit(&pcm_limit_near, memory_order_relaxed);
 }
 
 bool

@@ -342,6 +342,9 @@ START_TEST(more_room_while_busy)
 	must(most_room() <= ROOM_MOST);
 	must(pcm_capacity_busy(0));
 	grows(false);
+	atomic_store(&pcm_limit_near, true);
+	must(most_room() <= ROOM_MOST);
+	atomic_store(&pcm_limit_near, false);
 	miss(large, MANY);
 	before = pcm_capacity(large);
 	must(most_room() > ROOM_MOST + ROOM_MOST / 2);

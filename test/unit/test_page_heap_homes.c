@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "capacity.h"
+#include "limit.h"
 #include "page_heap.h"
 #include "page_heap_check.h"
 #include "page_heap_lists.h"
@@ -248,6 +249,10 @@ START_TEST(busy_home)
 	pcm_unlock(&pcm_page_heap.lock);
 	must(wanted_by(1, HOLE).huge == huges[2]);
 	be_large(true);
+	atomic_store(&pcm_limit_near, true);
+	must(wanted_by(1, HOLE).huge == huges[2]);
+	atomic_store(&pcm_limit_near, false);
+	must(wanted_by(1, HOLE).huge == huges[1]);
 	make_hole(huges[2], SECTOR, SECTOR);
 	wanted = wanted_by(1, HOLE);
 	must(wanted.huge == huges[2] && wanted.first == SECTOR);
