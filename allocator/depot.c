@@ -233,29 +233,33 @@ in_all_homes(void)
 	return n;
 }
 
-/* What all may have with nbytes more is exceeded: so many looks later it still is. */
+/* What all may have is exceeded: so many looks later it mostly still is. */
 #define SKIP 8u
 
 /*
  * A home that has its share looks at what the others have, which is on lines that they write to
- * all the time: mostly in vain where all are busy.
+ * all the time. Where it takes again what it frees, and others do as much, that is mostly in vain;
+ * what it frees for others may be gone the next moment.
  */
 static bool
-little_with_others(struct pcm_home *home, size_t nbytes, size_t most)
+little_with_others(struct pcm_home *home, unsigned class, size_t nbytes, size_t most)
 {
 	unsigned skip = atomic_load_explicit(&home->skip, memory_order_relaxed);
-	bool little = skip == 0 && in_all_homes() + nbytes <= most;
+	bool little = false;
 
-	if (!little)
-		atomic_store_explicit(&home->skip,
-				      (unsigned char)(skip == 0 ? SKIP : skip - 1),
+	if (skip == 0 || !pcm_home_reuses((unsigned)(home - pcm_homes), class)) {
+		little = in_all_homes() + nbytes <= most;
+		skip = little ? 0 : SKIP + 1;
+	}
+	if (skip > 0)
+		atomic_store_explicit(&home->skip, (unsigned char)(skip - 1),
 				      memory_order_relaxed);
 	return little;
 }
 
 /* With nbytes more. */
 static bool
-little_in_all(struct pcm_home *home, size_t nbytes)
+little_in_all(struct pcm_home *home, unsigned class, size_t nbytes)
 {
 	size_t held = pcm_limit_held();
 	size_t in_home = atomic_load_explicit(&home->depot_bytes, memory_order_relaxed);
@@ -265,7 +269,7 @@ little_in_all(struct pcm_home *home, size_t nbytes)
 	if (most > budget / 2)
 		most = budget / 2;
 	return in_home + nbytes <= pcm_percpu_home_share(most) ||
-		little_with_others(home, nbytes, most);
+		little_with_others(home, class, nbytes, most);
 }
 
 /* Without the lock it is a guess. */
@@ -279,7 +283,7 @@ has_room(struct pcm_home *home, unsigned class, void **mag)
 	if (atomic_load_explicit(&pcm_limit_near, memory_order_relaxed))
 		return false;
 	return get_objs(depot) * size + nbytes <= MAX_BYTES &&
-		get_n(&depot->nfull) < UINT16_MAX && little_in_all(home, nbytes);
+		get_n(&depot->nfull) < UINT16_MAX && little_in_all(home, class, nbytes);
 }
 
 /* Returns false if there are enough of them. */
