@@ -18,7 +18,7 @@ UNIT_PERCPU := test_lock test_magazine test_percpu test_percpu_storm \
 	test_shard test_fork_stop
 UNIT_ALLOCATOR := test_size_class test_pagemap test_span test_span_put test_central \
 	test_central_homes test_central_single test_central_long test_bits test_mixed test_mixed_twice test_mixed_lack test_mixed_groups \
-	test_depot test_capacity test_cache test_cache_mixed test_hugepage test_page_heap test_extents test_mapping \
+	test_depot test_depot_homes test_capacity test_cache test_cache_mixed test_hugepage test_page_heap test_extents test_mapping \
 	test_large test_meta test_descriptors test_sys test_text test_conf test_emergency \
 	test_fork_locks test_cgroup test_limit test_pulse test_idle test_page_heap_check \
 	test_page_heap_homes test_thp

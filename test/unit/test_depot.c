@@ -1,41 +1,22 @@
 /*
  * depot: magazines traded one for one, bounds, decay of what is not needed.
  */
-#include "unit.h"
+#include "depot_kit.h"
 
 #include <stdatomic.h>
 
-#include "capacity.h"
-#include "central.h"
 #include "central_lists.h"
-#include "depot.h"
-#include "held.h"
-#include "home.h"
-#include "limit.h"
 #include "lock.h"
-#include "magazine.h"
 #include "pagemap.h"
-#include "percpu.h"
-#include "shard.h"
-#include "size_class.h"
 #include "storm.h"
 
 /* docs/DESIGN.md: the larger of 512 KiB and one magazine a class. */
 #define BOUND_BYTES ((size_t)512 << 10)
 #define BOUND_MAGAZINES 1
 
-/* What all have of a small heap. */
-#define ALL_LEAST ((size_t)256 << 10)
-#define ALL_MOST ((size_t)512 << 10)
-
 static unsigned int class_of_size(size_t n)
 {
 	return pcm_size_class_of(n);
-}
-
-static unsigned int nslots(unsigned int class)
-{
-	return pcm_capacity(class) == 0 ? 1 : pcm_capacity(class);
 }
 
 static size_t bound(unsigned int class)
@@ -44,20 +25,6 @@ static size_t bound(unsigned int class)
 	size_t n = BOUND_BYTES / magazine;
 
 	return (n > BOUND_MAGAZINES ? n : BOUND_MAGAZINES) * nslots(class);
-}
-
-/* A magazine of the class with n objects. */
-static void **magazine(unsigned int class, unsigned int n)
-{
-	void **mag = pcm_mag_new(nslots(class));
-	void *obj;
-
-	must(mag != PCM_MAG_NONE);
-	while (n-- > 0) {
-		must(pcm_central_fill(class, 0, &obj, 1) == 1);
-		pcm_mag_push(&mag, obj);
-	}
-	return mag;
 }
 
 static size_t nout(unsigned int class)
@@ -398,12 +365,6 @@ START_TEST(bounded)
 }
 END_TEST
 
-static void put_magazines(unsigned int n)
-{
-	while (n-- > 0)
-		pcm_depot_put(class, 0, magazine(class, nslots(class)));
-}
-
 /* Bytes in the depots of classes first, first + 1, ... */
 static size_t fill_depots(unsigned int first, unsigned int n)
 {
@@ -416,14 +377,6 @@ static size_t fill_depots(unsigned int first, unsigned int n)
 		nbytes += pcm_depot_nobjs(c) * pcm_size_class[c].size;
 	}
 	return nbytes;
-}
-
-static size_t bound_for_all(void)
-{
-	size_t held = pcm_limit_held(), part = held / 16;
-
-	part = part < ALL_LEAST ? ALL_LEAST : part > ALL_MOST ? ALL_MOST : part;
-	return part + held / 512;
 }
 
 /* All together have a sixteenth of a small heap, and 1/512. */
@@ -442,100 +395,6 @@ START_TEST(bounded_by_the_heap)
 }
 END_TEST
 
-/* One more set of magazines, so that a home's share is less than all. */
-static void second_set(void)
-{
-	void *obj;
-
-	if (pcm_percpu_nsets() < 2)
-		must(!pcm_shard_pop(class, &obj));
-	must(pcm_percpu_nsets() >= 2);
-}
-
-/* Home 0 puts a full magazine. True: it is kept. */
-static bool keeps_one(void)
-{
-	size_t before = pcm_depot_nobjs(class);
-
-	put_magazines(1);
-	return pcm_depot_nobjs(class) > before;
-}
-
-/* Home 1 has a quarter of what all may have, and home 0 the rest. */
-static void fill_two_homes(void)
-{
-	size_t quarter = bound_for_all() / 4 / pcm_size_class[class].size;
-
-	while (pcm_depot_nobjs(class) < quarter)
-		pcm_depot_put(class, 1, magazine(class, nslots(class)));
-	while (keeps_one())
-		continue;
-}
-
-static void make_room_at_home_1(void)
-{
-	void **mag = pcm_depot_get_full(class, 1, PCM_MAG_NONE);
-
-	must(mag != PCM_MAG_NONE);
-	pcm_mag_delete(pcm_depot_flush(class, mag));
-}
-
-/* What it frees for others is kept as soon as there is room. */
-START_TEST(looks_each_time)
-{
-	start();
-	hold(ALL_MOST * 16);
-	second_set();
-	fill_two_homes();
-	must(!pcm_home_reuses(0, class));
-	make_room_at_home_1();
-	must(keeps_one());
-	must(!keeps_one());
-}
-END_TEST
-
-/* Who takes again what it frees does not look for room with others each time. */
-START_TEST(looks_now_and_then)
-{
-	unsigned int i;
-
-	start();
-	hold(ALL_MOST * 16);
-	second_set();
-	fill_two_homes();
-	pcm_homes[0].depot[class].reuse = PCM_REUSE_MAX;
-	must(!keeps_one());
-	must(pcm_home_reuses(0, class));
-	while (atomic_load(&pcm_homes[0].skip) > 0)
-		must(!keeps_one());
-	must(!keeps_one());
-	make_room_at_home_1();
-	for (i = 0; i < 8; i++)
-		must(!keeps_one());
-	must(keeps_one());
-}
-END_TEST
-
-/* Whose bit says that it reuses follows the count, which anybody may have changed. */
-START_TEST(reuse_is_told)
-{
-	unsigned int i;
-
-	start();
-	for (i = 1; i <= PCM_REUSE_MUCH / PCM_REUSE_ASKED; i++) {
-		must(!pcm_home_reuses(2, class));
-		pcm_depot_get_full(class, 2, PCM_MAG_NONE);
-	}
-	must(pcm_home_reuses(2, class));
-	must(!pcm_home_reuses(1, class) && !pcm_home_reuses(2, class + 1));
-	atomic_store(&pcm_home_reusing[class], 0);
-	pcm_depot_get_full(class, 2, PCM_MAG_NONE);
-	must(pcm_home_reuses(2, class));
-	pcm_depot_decay();
-	must(!pcm_home_reuses(2, class));
-}
-END_TEST
-
 /* Unused magazines go, half of them at a time, until none is left. */
 START_TEST(decays)
 {
@@ -543,7 +402,7 @@ START_TEST(decays)
 	size_t n, before;
 
 	start();
-	put_magazines(8);
+	put_magazines(class, 8);
 	n = pcm_depot_nobjs(class);
 	must(n == 8 * nslots(class));
 	pcm_depot_decay(); /* an interval in which they came */
@@ -568,7 +427,7 @@ START_TEST(working_set_stays)
 	unsigned int i, k;
 
 	start();
-	put_magazines(8);
+	put_magazines(class, 8);
 	pcm_depot_decay();
 	for (i = 0; i < 10; i++) {
 		for (k = 0; k < 8; k++) {
@@ -586,7 +445,7 @@ END_TEST
 START_TEST(drained)
 {
 	start();
-	put_magazines(5);
+	put_magazines(class, 5);
 	pcm_depot_put(class, 0, magazine(class, 1));
 	pcm_depot_put(class, 0, magazine(class, 0));
 	pcm_depot_drain();
@@ -662,9 +521,6 @@ int main(void)
 	tcase_add_loop_test(tests, bounded, 0,
 			    sizeof(sizes) / sizeof(sizes[0]));
 	tcase_add_loop_test(tests, bounded_by_the_heap, 0, 4);
-	tcase_add_test(tests, looks_each_time);
-	tcase_add_test(tests, looks_now_and_then);
-	tcase_add_test(tests, reuse_is_told);
 	tcase_add_test(tests, decays);
 	tcase_add_test(tests, working_set_stays);
 	tcase_add_test(tests, drained);
