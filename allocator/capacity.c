@@ -97,14 +97,18 @@ has_room(size_t more, unsigned times)
 		all <= held / ROOM_DIVISOR;
 }
 
+bool
+pcm_capacity_spends(unsigned homes)
+{
+	return (LOAD(pcm_capacity_busy_homes) & homes) != 0 &&
+		!pcm_page_heap_near_record() && !LOAD(pcm_limit_near);
+}
+
 /* How many times ROOM_MOST there is just now for small blocks. */
 static unsigned
 times_room(void)
 {
-	bool busy = LOAD(pcm_capacity_busy_homes) != 0 &&
-		!pcm_page_heap_near_record() && !LOAD(pcm_limit_near);
-
-	return busy ? BUSY_TIMES : 1;
+	return pcm_capacity_spends(~0u) ? BUSY_TIMES : 1;
 }
 
 static size_t
@@ -168,11 +172,17 @@ sets_of_a_home(void)
 	return (pcm_percpu_nsets() + PCM_NHOMES - 1) / PCM_NHOMES;
 }
 
+static bool
+is_much(unsigned nmisses)
+{
+	return nmisses >= BUSY_MISSES * sets_of_a_home();
+}
+
 /* As soon as it is: what a tick would find may be over by then. */
 static PCM_COLD void
 become_busy(unsigned home, unsigned nmisses)
 {
-	if (nmisses >= BUSY_MISSES * sets_of_a_home())
+	if (is_much(nmisses))
 		atomic_fetch_or_explicit(&pcm_capacity_busy_homes, 1u << home,
 					 memory_order_relaxed);
 }
@@ -249,7 +259,7 @@ look_at_misses(void)
 		if (n == 0)
 			continue;
 		STORE(pcm_homes[home].misses_seen, now);
-		if (n >= BUSY_MISSES * sets_of_a_home())
+		if (is_much(n))
 			busy |= 1u << home;
 	}
 	STORE(pcm_capacity_busy_homes, busy);

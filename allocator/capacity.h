@@ -41,6 +41,12 @@ pcm_capacity_busy(unsigned home)
 }
 
 /*
+ * pcm_capacity_spends() - is one of these homes, a bit for each, busy, in a heap that has been
+ * larger before, and not near a limit? Then memory may be spent to save time.
+ */
+bool pcm_capacity_spends(unsigned homes);
+
+/*
  * pcm_capacity_miss() - the class's magazines on a CPU did not serve an operation.
  * Any context; no lock.
  *

@@ -161,8 +161,7 @@ part_for_one(unsigned home)
 {
 	if (!pcm_size_class_has_all())
 		return PART_OF_FEW_SIZES;
-	return pcm_capacity_busy(home) && !pcm_page_heap_near_record() ?
-		       PART_WHILE_BUSY : PART;
+	return pcm_capacity_spends(1u << home) ? PART_WHILE_BUSY : PART;
 }
 
 /*

@@ -8,8 +8,6 @@
  * been in use before.
  */
 #include "capacity.h"
-#include "limit.h"
-#include "page_heap.h"
 #include "page_heap_lists.h"
 
 #define NLISTS ((unsigned)PCM_HUGE_NLISTS)
@@ -177,9 +175,7 @@ look_for_new(const struct pcm_huge_set *one, const struct pcm_huge_set *other,
 static bool
 keeps_apart(const struct pcm_wanted *wanted)
 {
-	return !any_will_do(wanted) && pcm_capacity_busy(wanted->home) &&
-		!pcm_page_heap_near_record() &&
-		!atomic_load_explicit(&pcm_limit_near, memory_order_relaxed);
+	return !any_will_do(wanted) && pcm_capacity_spends(1u << wanted->home);
 }
 
 bool

@@ -7,7 +7,7 @@
 #include "capacity.h"
 #include "limit.h"
 #include "page_heap.h"
-#include "page_heap_lists.h"
+#include "record.h"
 
 static const size_t sizes[] = { 8, 20480, 16, 48, 256, 1024, 4096, 5120, 14336 };
 #define NSIZES ((int)(sizeof(sizes) / sizeof(sizes[0])))
@@ -87,17 +87,6 @@ static void give_all_back(unsigned int class)
 	nspans = 0;
 }
 
-/* As if so many pages had been in use lately, or just what is. */
-static void set_record(size_t npages)
-{
-	pcm_lock(&pcm_page_heap.lock);
-	if (npages < pcm_page_heap_used_locked())
-		npages = pcm_page_heap_used_locked();
-	pcm_page_heap.record = npages;
-	pcm_page_heap_note_record_locked();
-	pcm_unlock(&pcm_page_heap.lock);
-}
-
 /* First few sizes are used, and then all. */
 START_TEST(lengths)
 {
@@ -121,13 +110,13 @@ START_TEST(lengths)
 	give_all_back(class);
 	/* Where CPUs are busy with visits they are longer sooner, if the heap does not grow. */
 	atomic_store(&pcm_capacity_busy_homes, 1);
-	set_record(0);
+	set_record_to_used();
 	grow_to(class, nblocks, 16);
 	give_all_back(class);
 	set_record(SIZE_MAX / 2);
 	grow_to(class, nblocks, 4);
 	give_all_back(class);
-	set_record(0);
+	set_record_to_used();
 	pcm_page_heap_stats_get(&after);
 	must(after.used == before.used);
 }

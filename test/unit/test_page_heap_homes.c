@@ -12,6 +12,7 @@
 #include "page_heap_lists.h"
 #include "pagemap.h"
 #include "percpu.h"
+#include "record.h"
 #include "storm.h"
 
 #define NHUGE_MAX 16
@@ -87,10 +88,7 @@ static struct pcm_hugepage *found(unsigned int home, unsigned int npages)
 /* As if that much had been in use lately. */
 static void be_large(bool large)
 {
-	pcm_lock(&pcm_page_heap.lock);
-	pcm_page_heap.record = large ? (size_t)64 << 20 >> PCM_PAGE_SHIFT : 1;
-	pcm_page_heap_note_record_locked();
-	pcm_unlock(&pcm_page_heap.lock);
+	set_record(large ? (size_t)64 << 20 >> PCM_PAGE_SHIFT : 1);
 }
 
 /* What the test's own library has free would be found, and what it looked for counts. */
@@ -243,10 +241,7 @@ START_TEST(busy_home)
 	atomic_store(&pcm_capacity_busy_homes, 1u << 1);
 	wanted = wanted_by(1, HOLE);
 	must(wanted.huge == huges[1] && wanted.first == 0);
-	pcm_lock(&pcm_page_heap.lock);
-	pcm_page_heap.record = pcm_page_heap_used_locked();
-	pcm_page_heap_note_record_locked();
-	pcm_unlock(&pcm_page_heap.lock);
+	set_record_to_used();
 	must(wanted_by(1, HOLE).huge == huges[2]);
 	be_large(true);
 	atomic_store(&pcm_limit_near, true);
